@@ -1,0 +1,98 @@
+/**
+ * Correlation: findings that share one cause are one incident. Pure; ids are minted at opening and kept.
+ *
+ * A finding joins the open incident that it already belongs to; else one whose cause is among its own causes
+ * (confidence ≥ 0.5); else, while its own cause is unclear, an open incident on the same target or on one that it
+ * depends on whose onset is near. Otherwise it opens one. `info` findings explain and never open an incident.
+ */
+
+import type { CauseRef, EpochMs, Finding, Incident, Severity, Target } from '../model/index.ts';
+import { SEVERITIES } from '../model/index.ts';
+
+export interface CorrelateInput {
+  /** Every finding that is firing or has resolved since its incident was last correlated. */
+  readonly findings: readonly Finding[];
+  readonly incidents: readonly Incident[];
+  readonly targets: readonly Target[];
+  readonly now: EpochMs;
+  readonly newId: () => string;
+}
+
+const NEAR_MS = 5 * 60_000;
+const CAUSE_FROM = 0.5;
+
+export function correlate(input: CorrelateInput): readonly Incident[] {
+  const byId = new Map(input.findings.map((finding) => [finding.id, finding]));
+  const open = input.incidents.filter((incident) => incident.state === 'open').map((one) => ({ ...one }));
+  const belongs = new Set(open.flatMap((incident) => incident.findings));
+  const order = [...input.findings].sort((a, b) => (a.firedAt ?? 0) - (b.firedAt ?? 0) || (a.id < b.id ? -1 : 1));
+  for (const finding of order) {
+    if (belongs.has(finding.id) || finding.state !== 'firing' || finding.symptom.severity === 'info') continue;
+    const home = open.findIndex((incident) => fits(finding, incident, input.targets));
+    if (home >= 0) open[home] = { ...open[home]!, findings: [...open[home]!.findings, finding.id] };
+    else open.push(opened(finding, input));
+  }
+  return open.map((incident) => refreshed(incident, byId, input.now));
+}
+
+/** The most confident cause from 50 % on, else null. */
+export function leadingCause(finding: Finding): CauseRef | null {
+  const first = finding.diagnosis?.causes[0];
+  return first !== undefined && first.confidence >= CAUSE_FROM ? { cause: first.cause, on: first.on } : null;
+}
+
+export function worst(severities: readonly Severity[]): Severity {
+  return SEVERITIES.find((severity) => severities.includes(severity)) ?? 'info';
+}
+
+function fits(finding: Finding, incident: Incident, targets: readonly Target[]): boolean {
+  const own = (finding.diagnosis?.causes ?? []).filter((cause) => cause.confidence >= CAUSE_FROM);
+  const shared = incident.cause;
+  if (shared !== null && own.some((cause) => cause.cause === shared.cause && cause.on === shared.on)) return true;
+  if (own.length > 0 && shared !== null) return false;
+  const near = Math.abs(finding.symptom.onset.latest - incident.lead.symptom.onset.latest) <= NEAR_MS;
+  return near && related(finding.target, incident.lead.target, targets);
+}
+
+function related(a: string, b: string, targets: readonly Target[]): boolean {
+  const touches = (from: string, to: string): boolean => {
+    const target = targets.find((one) => one.name === from);
+    return target !== undefined && (target.dependsOn.includes(to) || target.replicaOf === to);
+  };
+  return a === b || touches(a, b) || touches(b, a);
+}
+
+function opened(finding: Finding, input: CorrelateInput): Incident {
+  return {
+    id: input.newId(),
+    state: 'open',
+    openedAt: input.now,
+    resolvedAt: null,
+    severity: finding.symptom.severity,
+    cause: leadingCause(finding),
+    findings: [finding.id],
+    lead: finding,
+    log: [],
+    pagedSeverities: [],
+    effects: [],
+  };
+}
+
+/** The incident with its findings as they stand now; a finding that is not given any more counts as resolved. */
+function refreshed(incident: Incident, byId: ReadonlyMap<string, Finding>, now: EpochMs): Incident {
+  const members = incident.findings.flatMap((id) => byId.get(id) ?? []);
+  const firing = members.filter((finding) => finding.state === 'firing');
+  if (firing.length === 0) {
+    const lead = byId.get(incident.lead.id) ?? incident.lead;
+    return { ...incident, lead, state: 'resolved', resolvedAt: now };
+  }
+  const lead = firing.find((finding) => finding.id === incident.lead.id) ?? best(firing);
+  // A cause that was found stays until another one leads: an unclear moment does not take it back.
+  const cause = leadingCause(lead) ?? incident.cause;
+  return { ...incident, lead, cause, severity: worst(firing.map((finding) => finding.symptom.severity)) };
+}
+
+function best(firing: readonly Finding[]): Finding {
+  const confidence = (finding: Finding): number => finding.diagnosis?.causes[0]?.confidence ?? 0;
+  return firing.reduce((a, b) => (confidence(b) > confidence(a) ? b : a));
+}

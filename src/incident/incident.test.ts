@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest';
+import type { Diagnosis, Finding, Incident, Severity, Target } from '../model/index.ts';
+import { correlate } from './correlate.ts';
+import { judged, watched } from './effects.ts';
+import { dedupKey, notificationsFor } from './notifications.ts';
+import { recordOf, shouldNotify } from './should-notify.ts';
+
+const T0 = Date.UTC(2026, 10, 23, 14, 0, 0);
+const TARGETS: readonly Target[] = [
+  { name: 'main-db', kind: 'database', dependsOn: [], slots: {} },
+  { name: 'main-db/replica-1', kind: 'database', dependsOn: [], replicaOf: 'main-db', slots: {} },
+  { name: 'other-db', kind: 'database', dependsOn: [], slots: {} },
+];
+
+interface Parts {
+  readonly detector?: string;
+  readonly target?: string;
+  readonly cause?: string;
+  readonly on?: string;
+  readonly confidence?: number;
+  readonly severity?: Severity;
+  readonly state?: Finding['state'];
+  readonly onset?: number;
+  readonly value?: number;
+}
+
+function finding(id: string, parts: Parts = {}): Finding {
+  const onset = parts.onset ?? T0;
+  const target = parts.target ?? 'main-db';
+  const detector = parts.detector ?? 'lock-contention';
+  const symptom = {
+    detector,
+    target,
+    subject: '',
+    severity: parts.severity ?? 'error',
+    headline: `${detector} on ${target}`,
+    summary: '',
+    onset: { earliest: onset, latest: onset },
+    readings: [
+      {
+        signal: 's',
+        labels: {},
+        unit: 'count',
+        at: T0,
+        value: parts.value ?? 3,
+        expected: null,
+        lower: null,
+        upper: null,
+      },
+    ],
+  } as const;
+  const confidence = parts.confidence ?? 0.9;
+  const diagnosis: Diagnosis = {
+    verdict: confidence >= 0.5 ? 'cause' : 'unclear',
+    target,
+    at: T0,
+    symptom,
+    causes: [
+      {
+        cause: parts.cause ?? 'lock-contention',
+        on: parts.on ?? target,
+        variant: null,
+        title: 't',
+        confidence,
+        prior: 0,
+        evidence: [],
+        mitigations: [],
+      },
+    ],
+    ruledOut: [],
+    gaps: [],
+    unexplained: 0.1,
+    changes: null,
+    runbook: 'Database',
+    wouldSeparate: null,
+  };
+  return {
+    id,
+    detector,
+    target,
+    subject: '',
+    state: parts.state ?? 'firing',
+    noData: false,
+    noDataSince: null,
+    symptom,
+    firstSeenAt: T0,
+    firedAt: T0,
+    resolvedAt: parts.state === 'resolved' ? T0 : null,
+    judgedAt: T0,
+    cleanPolls: 0,
+    cleanSince: null,
+    turns: [],
+    diagnosis,
+    diagnosedAt: T0,
+  };
+}
+
+function run(findings: readonly Finding[], incidents: readonly Incident[] = [], now = T0): readonly Incident[] {
+  let next = 0;
+  return correlate({ findings, incidents, targets: TARGETS, now, newId: () => `i${++next}` });
+}
+
+describe('findings become incidents', () => {
+  test.each<readonly [string, readonly Finding[], readonly (readonly string[])[]]>([
+    ['one finding is one incident', [finding('a')], [['a']]],
+    [
+      'two findings of one cause are one incident',
+      [finding('a'), finding('b', { detector: 'connection-pool-exhausted' })],
+      [['a', 'b']],
+    ],
+    [
+      'the same cause on another target is another incident',
+      [finding('a'), finding('b', { target: 'other-db' })],
+      [['a'], ['b']],
+    ],
+    [
+      'two causes at once are two incidents',
+      [finding('a'), finding('b', { detector: 'x', cause: 'replication-lag' })],
+      [['a'], ['b']],
+    ],
+    [
+      'an unclear finding joins what began at the same time on the same target',
+      [finding('a'), finding('b', { detector: 'x', cause: 'slow-query', confidence: 0.2 })],
+      [['a', 'b']],
+    ],
+    [
+      'an unclear finding of another time stands alone',
+      [finding('a'), finding('b', { detector: 'x', confidence: 0.2, onset: T0 - 3_600_000 })],
+      [['a'], ['b']],
+    ],
+    ['what only informs opens nothing', [finding('a', { severity: 'info' })], []],
+  ])('%s', (_name, findings, expected) => {
+    expect(run(findings).map((incident) => incident.findings)).toEqual(expected);
+  });
+
+  test('the id stays when the cause changes, and an unclear moment does not take the cause back', () => {
+    const [first] = run([finding('a')]);
+    const [changed] = run([finding('a', { cause: 'slow-query' })], [first!]);
+    expect(changed).toMatchObject({ id: 'i1', cause: { cause: 'slow-query' } });
+    const [unclear] = run([finding('a', { cause: 'slow-query', confidence: 0.2 })], [changed!]);
+    expect(unclear?.cause).toEqual({ cause: 'slow-query', on: 'main-db' });
+  });
+
+  test('it resolves when the last of its findings does', () => {
+    const [open] = run([finding('a'), finding('b', { detector: 'x' })]);
+    const [still] = run([finding('a', { state: 'resolved' }), finding('b', { detector: 'x' })], [open!]);
+    expect(still).toMatchObject({ state: 'open', lead: { id: 'b' } });
+    const [done] = run(
+      [finding('a', { state: 'resolved' }), finding('b', { detector: 'x', state: 'resolved' })],
+      [still!],
+      T0 + 1,
+    );
+    expect(done).toMatchObject({ state: 'resolved', resolvedAt: T0 + 1 });
+  });
+});
+
+/** Says what there is to say and keeps the record, as the pipeline does. */
+function tell(
+  incident: Incident,
+  now: number,
+): { readonly incident: Incident; readonly reason: string | null; readonly keys: readonly string[] } {
+  const notify = shouldNotify(incident, now);
+  if (notify === null) return { incident, reason: null, keys: [] };
+  const paged: Incident =
+    notify.kind === 'trigger'
+      ? { ...incident, pagedSeverities: [...incident.pagedSeverities, incident.severity] }
+      : incident;
+  const notifications = notificationsFor('prod', paged, notify, { summary: 's', sections: [] }, now, null);
+  return {
+    incident: { ...paged, log: [...paged.log, recordOf(paged, notify, now)] },
+    reason: `${notify.kind}: ${notify.reason}`,
+    keys: notifications.map((one) => one.key),
+  };
+}
+
+describe('what is said of an incident', () => {
+  const opened = (parts: Parts = {}): Incident => run([finding('a', parts)])[0]!;
+
+  test('first once, then nothing while nothing changes', () => {
+    const first = tell(opened(), T0);
+    expect(first).toMatchObject({ reason: 'trigger: first notification', keys: ['runbookd:prod:i1'] });
+    expect(tell(first.incident, T0 + 60_000).reason).toBeNull();
+  });
+
+  test('a raised severity has a key of its own, and the resolve goes to both', () => {
+    const first = tell(opened({ severity: 'warning' }), T0);
+    const raised = tell({ ...first.incident, severity: 'critical' }, T0 + 1000);
+    expect(raised).toMatchObject({
+      reason: 'trigger: severity raised to critical',
+      keys: ['runbookd:prod:i1:critical'],
+    });
+    const resolved = tell({ ...raised.incident, state: 'resolved', resolvedAt: T0 }, T0 + 2000);
+    expect(resolved.keys).toEqual(['runbookd:prod:i1', 'runbookd:prod:i1:critical']);
+    expect(dedupKey('prod', raised.incident, 'warning')).toBe('runbookd:prod:i1');
+  });
+
+  test('a cause found later is an update', () => {
+    const first = tell(opened({ confidence: 0.2 }), T0);
+    const [found] = run([finding('a')], [first.incident]);
+    expect(tell(found!, T0 + 1000).reason).toBe('update: diagnosis changed');
+  });
+
+  test('twice as bad is said, a little worse is not', () => {
+    const first = tell(opened({ value: 3 }), T0).incident;
+    expect(tell(run([finding('a', { value: 5 })], [first])[0]!, T0 + 90_000).reason).toBeNull();
+    expect(tell(run([finding('a', { value: 6 })], [first])[0]!, T0 + 90_000).reason).toBe('update: worse');
+  });
+
+  test('an incident that was never told of is not resolved aloud', () => {
+    expect(shouldNotify({ ...opened(), state: 'resolved' }, T0)).toBeNull();
+  });
+});
+
+describe('effects of mitigations', () => {
+  const incident = run([finding('a')])[0]!;
+  const shown = [{ mitigation: 'terminate-root', slots: { pid: 2134 } }];
+  const [report] = watched(incident, shown, T0);
+
+  test('what nobody applied says nothing', () => {
+    expect(judged(report!, { state: 'not_applied', observed: 'pid 2134 is there' }, 10_000, T0)).toEqual(report);
+  });
+
+  test('what was applied has its time before it is said not to have worked', () => {
+    const early = judged(report!, { state: 'not_yet', observed: '3 blocked' }, 10_000, T0 + 1000);
+    expect(early.state).toBe('not_applied');
+    expect(judged(early, { state: 'not_yet', observed: '3 blocked' }, 10_000, T0 + 12_000).state).toBe('not_yet');
+    expect(judged(early, { state: 'worked', observed: '0 blocked' }, 10_000, T0 + 2000).state).toBe('worked');
+  });
+
+  test('the newest root is watched until somebody acts on the one that was shown', () => {
+    const moved = watched(
+      { ...incident, effects: [report!] },
+      [{ mitigation: 'terminate-root', slots: { pid: 9 } }],
+      T0,
+    );
+    expect(moved[0]?.slots).toEqual({ pid: 9 });
+    const applied = { ...report!, appliedAt: T0, state: 'not_yet' as const };
+    const kept = watched(
+      { ...incident, effects: [applied] },
+      [{ mitigation: 'terminate-root', slots: { pid: 9 } }],
+      T0,
+    );
+    expect(kept[0]?.slots).toEqual({ pid: 2134 });
+  });
+});

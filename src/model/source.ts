@@ -1,0 +1,46 @@
+/** Sources: adapters that read signals and answer questions. */
+
+import type { Change } from './change.ts';
+import type { EpochMs, Unit } from './glossary.ts';
+import type { Answer, Question, UnknownBecause } from './question.ts';
+import type { Series } from './series.ts';
+
+/** What a poll group reads, with the signals that come from it. */
+export interface SignalInfo {
+  readonly signal: string;
+  readonly unit: Unit;
+  readonly group: string;
+  readonly description: string;
+}
+
+/** Something that a source cannot see, and what would let it. */
+export interface Blindness {
+  readonly target: string;
+  readonly check: string;
+  readonly because: UnknownBecause;
+  readonly detail: string;
+  readonly grant: string | null;
+}
+
+export interface PollResult {
+  readonly series: readonly Series[];
+  readonly changes: readonly Change[];
+  /** The source's whole present blindness for what this poll group reads; empty when all was seen. */
+  readonly blind: readonly Blindness[];
+}
+
+export interface Source {
+  readonly name: string;
+  /** Poll groups, each on a schedule of its own. Never called again while a call is pending. */
+  readonly groups: readonly string[];
+  /** Throws a `RunbookdError`; `now` is the wall clock's time that samples are stamped with. */
+  poll(group: string, now: EpochMs, signal: AbortSignal): Promise<PollResult>;
+  /** Whether this source answers that question about that target. */
+  answers(question: Question): boolean;
+  /** Never throws: what cannot be answered is unknown, with the reason. */
+  answer(question: Question, now: EpochMs, signal: AbortSignal): Promise<Answer>;
+  /** State that cannot be read again after a restart (counters, rings); restored before the first poll. */
+  snapshot(): Uint8Array | null;
+  restore(state: Uint8Array): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,19 @@
+/** Targets: the things watched. */
+
+export type TargetKind = 'service' | 'database' | 'queue' | 'search' | 'dependency';
+
+export interface Target {
+  /** As in the configuration; a replica is `<database>/<replica>`. */
+  readonly name: string;
+  readonly kind: TargetKind;
+  readonly dependsOn: readonly string[];
+  /** The name of the primary's target, when this one is a configured read replica of it. */
+  readonly replicaOf?: string;
+  /** Who is asked when it breaks (`@dba`). */
+  readonly contact?: string;
+  /**
+   * Values known from configuration that mitigations may fill in, by slot name: `psql` (the operator's way in),
+   * `rdsInstance`, `host`, `port`, `database`. Never a secret, never the daemon's own URL.
+   */
+  readonly slots: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,207 @@
+/**
+ * The page: the text that on-call gets, in reading order. Pure. What, since when, likely cause with figures for and
+ * against, what to do first, what was ruled out, what could not be seen, the rest, who owns it.
+ */
+
+import type {
+  Diagnosis,
+  EpochMs,
+  Evidence,
+  Incident,
+  Interval,
+  PageSection,
+  RankedCause,
+  RenderedMitigation,
+} from '../model/index.ts';
+import { clockTime, duration, percent } from '../model/index.ts';
+
+export interface PageContext {
+  readonly now: EpochMs;
+  readonly contact: string | null;
+  /** Where the incident can be read, when a public URL is configured. */
+  readonly url: string | null;
+  /** One line on top of an update or a resolve. */
+  readonly news: string | null;
+}
+
+export interface Page {
+  readonly summary: string;
+  readonly sections: readonly PageSection[];
+}
+
+/** `lock-contention` → `lock contention`. */
+export const causeWords = (cause: string): string => cause.replaceAll('-', ' ');
+
+export function buildPage(incident: Incident, context: PageContext): Page {
+  const { diagnosis, symptom } = incident.lead;
+  const sections: PageSection[] = [];
+  const add = (heading: string, value: number, lines: readonly string[]): void => {
+    if (lines.length > 0) sections.push({ heading, lines, value });
+  };
+  if (context.news !== null) add('NEWS', 100, [context.news]);
+  add('WHAT', 99, [symptom.summary]);
+  add('SINCE', 98, [sinceLine(symptom.onset, diagnosis, context.now)]);
+  if (diagnosis === null) {
+    add('LIKELY', 97, ['cause not looked for yet']);
+  } else {
+    addCauses(add, diagnosis);
+    add('RULED OUT', 60, [listOr(diagnosis.ruledOut.map(ruledOutText), 'nothing')]);
+    add('NOT SEEN', 70, notSeenLines(diagnosis));
+    add('OTHERWISE', 40, [otherwiseLine(diagnosis)]);
+  }
+  const runbook = diagnosis === null ? [] : [`runbook: ${diagnosis.runbook}`];
+  const owner = [
+    context.contact ?? 'no contact is configured',
+    ...runbook,
+    ...(context.url === null ? [] : [context.url]),
+  ];
+  add('OWNER', 50, [owner.join(' · ')]);
+  return { summary: summaryLine(incident, context), sections };
+}
+
+/** The first ~80 characters are what a phone shows: target, what, the telling fact; then confidence and cause. */
+export function summaryLine(incident: Incident, context: Pick<PageContext, 'now'>): string {
+  const { symptom, diagnosis } = incident.lead;
+  const head = `${symptom.target}: ${symptom.headline}`;
+  if (incident.state === 'resolved') {
+    return `${symptom.target}: resolved after ${age(context.now - symptom.onset.latest)} · was: ${symptom.headline}`;
+  }
+  const first = diagnosis?.causes[0];
+  if (diagnosis === null || first === undefined || diagnosis.verdict !== 'cause') {
+    return `${head} · cause unclear${diagnosis?.verdict === 'inconclusive' ? ', could not see enough' : ''}`;
+  }
+  const fact = tellingFact(first);
+  return `${head}${fact === null ? '' : ` ${fact}`} · ${percent(first.confidence)} ${causeWords(first.cause)}`;
+}
+
+function tellingFact(cause: RankedCause): string | null {
+  const line = cause.evidence.find((one) => one.counted && one.weight > 0 && one.headline !== undefined);
+  return line?.headline ?? null;
+}
+
+function sinceLine(onset: Interval, diagnosis: Diagnosis | null, now: EpochMs): string {
+  const ago = age(now - onset.latest);
+  const from = clockTime(onset.earliest);
+  const to = clockTime(onset.latest);
+  const when = from === to ? `${to} UTC (${ago} ago).` : `between ${from} and ${to} UTC (${ago} ago).`;
+  if (diagnosis === null) return when;
+  const changes = diagnosis.changes;
+  if (changes === null) return `${when} Whether something was changed before could not be read.`;
+  const lookback = duration(changes.lookbackMs / 1000);
+  if (changes.seen.length === 0) return `${when} No change is known in the ${lookback} before.`;
+  const seen = changes.seen.slice(0, 3).map((change) => `${clockTime(change.at.latest)} ${change.summary}`);
+  const more = changes.seen.length > 3 ? ` and ${changes.seen.length - 3} more` : '';
+  return `${when} Changed in the ${lookback} before: ${seen.join('; ')}${more}.`;
+}
+
+type Add = (heading: string, value: number, lines: readonly string[]) => void;
+
+function addCauses(add: Add, diagnosis: Diagnosis): void {
+  const [first, second] = diagnosis.causes;
+  if (first === undefined) {
+    add('LIKELY', 97, ['no known cause is left: all that this runbook knows was ruled out']);
+    return;
+  }
+  if (diagnosis.verdict === 'cause') {
+    const also = diagnosis.causes.slice(1).filter((cause) => cause.confidence >= 0.5);
+    for (const cause of [first, ...also])
+      add(cause === first ? 'LIKELY' : 'ALSO', cause === first ? 97 : 80, causeLines(cause));
+    add('DO FIRST', 96, doFirst(first));
+    return;
+  }
+  const verdict = diagnosis.verdict === 'inconclusive' ? 'Could not see enough to say.' : 'Cause unclear.';
+  const separate = diagnosis.wouldSeparate === null ? '' : ` What would tell them apart: ${diagnosis.wouldSeparate}.`;
+  add('LIKELY', 97, [`${verdict} The best candidates:${separate}`]);
+  for (const cause of [first, second]) if (cause !== undefined) add('MAYBE', 95, causeLines(cause));
+  const look = first.mitigations.filter((one) => 'command' in one && one.risk === 'read-only').slice(0, 1);
+  if (look.length > 0)
+    add(
+      'DO FIRST',
+      96,
+      look.flatMap((one) => ('command' in one ? [`look:    ${one.command}`] : [])),
+    );
+}
+
+function causeLines(cause: RankedCause): readonly string[] {
+  const lines = (wanted: (line: Evidence) => boolean): readonly string[] =>
+    cause.evidence.filter(wanted).map((line) => line.observed);
+  // The ledger keeps every line; the page says what carried weight, strongest first, and nothing twice.
+  const supporting = [...new Set(lines((line) => line.weight > 0))].slice(0, 4);
+  const against = [...new Set(lines((line) => line.weight < 0))].slice(0, 3);
+  return [
+    `${cause.title}  ${percent(cause.confidence)}`,
+    ...labelled('for', supporting.length === 0 ? ['–'] : supporting),
+    ...labelled('against', against.length === 0 ? ['–'] : against),
+  ];
+}
+
+function labelled(label: string, lines: readonly string[]): readonly string[] {
+  return lines.map((line, index) => `${(index === 0 ? label : '').padEnd(8)}${line}`);
+}
+
+type Shown = Extract<RenderedMitigation, { readonly command: string }>;
+
+/** At most three commands, read-only first; what is withheld is said. */
+function doFirst(cause: RankedCause): readonly string[] {
+  const shown = cause.mitigations.filter((one): one is Shown => 'command' in one);
+  const act = shown.find((one) => one.risk !== 'read-only');
+  const look = act?.precheck ?? shown.find((one) => one.risk === 'read-only')?.command ?? null;
+  const lines: string[] = [];
+  if (look !== null) lines.push(`look:    ${look}`);
+  if (act !== undefined) {
+    lines.push(`then:    ${act.command}`);
+    if (act.alternative !== null) lines.push(`or:      ${act.alternative}`);
+    lines.push(`risk:    ${riskWords(act)}`);
+    if (act.undo !== null) lines.push(`undo:    ${act.undo}`);
+    if (act.verify !== null && act.alternative === null) lines.push(`verify:  ${act.verify}`);
+    if (act.effect !== null) lines.push(`expect:  ${act.effect}; runbookd checks and reports here`);
+  }
+  for (const one of cause.mitigations) if ('withheld' in one) lines.push(`withheld: ${one.title}: ${one.withheld}`);
+  return lines;
+}
+
+function riskWords(mitigation: Shown): string {
+  return mitigation.riskText === '' ? mitigation.risk : `${mitigation.risk}: ${mitigation.riskText}`;
+}
+
+function ruledOutText(ruledOut: Diagnosis['ruledOut'][number]): string {
+  const variant = ruledOut.variant === null ? '' : `, ${causeWords(ruledOut.variant)}`;
+  return `${causeWords(ruledOut.cause)}${variant} (${ruledOut.because})`;
+}
+
+function notSeenLines(diagnosis: Diagnosis): readonly string[] {
+  if (diagnosis.gaps.length === 0) return ['nothing: every question was answered'];
+  return diagnosis.gaps.map((gap) => {
+    const hides = gap.hides.length === 0 ? '' : `; hides: ${gap.hides.map(causeWords).join(', ')}`;
+    return `${gap.what}: ${gap.detail}${hides}${gap.grant === null ? '' : `; to see it: ${gap.grant}`}`;
+  });
+}
+
+function otherwiseLine(diagnosis: Diagnosis): string {
+  const shown = diagnosis.verdict === 'cause' ? 1 : 2;
+  const rest = diagnosis.causes.slice(shown).filter((cause) => diagnosis.verdict !== 'cause' || cause.confidence < 0.5);
+  const texts = rest.slice(0, 5).map((cause) => {
+    const variant = cause.variant === null ? '' : `, ${causeWords(cause.variant)}`;
+    return `${causeWords(cause.cause)}${variant} ${percent(cause.confidence)}`;
+  });
+  return [...texts, `unexplained ${percent(diagnosis.unexplained)}`].join(' · ');
+}
+
+function listOr(items: readonly string[], none: string): string {
+  return items.length === 0 ? none : items.join(' · ');
+}
+
+function age(ms: number): string {
+  return duration(Math.max(0, Math.round(ms / 1000)));
+}
+
+/** The page as plain text, headings in a column of their own. */
+export function pageText(page: Page): string {
+  const lines = [page.summary, ''];
+  for (const section of page.sections) {
+    section.lines.forEach((line, index) => {
+      lines.push(`${(index === 0 ? section.heading : '').padEnd(12)}${line}`);
+    });
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,4 @@
+/** Rules for the common shapes: a detector states what, these own how. */
+
+export * from './gauge.ts';
+export * from './trend.ts';

@@ -1,0 +1,83 @@
+/**
+ * The typed slots of command templates. A value that does not match its type withholds the command: it is never
+ * escaped into shape. Patterns are anchored and allow printable ASCII only.
+ */
+
+export interface SlotType {
+  readonly description: string;
+  readonly pattern: RegExp;
+  /** Fills several shell words (a command prefix) instead of a part of one. */
+  readonly words?: true;
+}
+
+const ECS_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$/;
+
+export const SLOTS = {
+  /** The operator's way in, from configuration: `psql -h db.internal -U admin -d rastup`. Checked word by word. */
+  psql: {
+    description: "the operator's psql command, from databases.<name>.operatorCommand",
+    pattern: /^[A-Za-z0-9_@%+=:,./-]+( [A-Za-z0-9_@%+=:,./-]+)*$/,
+    words: true,
+  },
+  /** The same for the replica that the case is about. */
+  replicaPsql: {
+    description: "the operator's psql command for the replica",
+    pattern: /^[A-Za-z0-9_@%+=:,./-]+( [A-Za-z0-9_@%+=:,./-]+)*$/,
+    words: true,
+  },
+  pid: { description: 'process id of a backend', pattern: /^[1-9][0-9]{0,9}$/ },
+  backendStart: {
+    description: 'backend_start::text with its microseconds, which tells a recycled pid',
+    pattern: /^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?[+-][0-9]{2}(:[0-9]{2})?$/,
+  },
+  /** The session whose DDL statement waits or holds at the head of a queue; `pid` is the root of that queue. */
+  ddlPid: { description: 'process id of the session that runs the DDL', pattern: /^[1-9][0-9]{0,9}$/ },
+  ddlBackendStart: {
+    description: 'backend_start::text of the session that runs the DDL',
+    pattern: /^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?[+-][0-9]{2}(:[0-9]{2})?$/,
+  },
+  gid: { description: 'global id of a prepared transaction', pattern: /^[A-Za-z0-9_.:-]{1,200}$/ },
+  idleSeconds: { description: 'an age in whole seconds', pattern: /^[1-9][0-9]{0,8}$/ },
+  appName: {
+    description: 'application_name of sessions, plain characters only',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,62}$/,
+  },
+  roleName: { description: 'a Postgres role, plain characters only', pattern: /^[a-z_][a-z0-9_]{0,62}$/ },
+  queryid: { description: 'queryid of pg_stat_statements', pattern: /^-?[0-9]{1,20}$/ },
+  table: {
+    description: 'schema.table, plain identifiers only',
+    pattern: /^[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}$/,
+  },
+  indexName: { description: 'an index, plain identifier only', pattern: /^[a-z_][a-z0-9_]{0,62}$/ },
+  slotName: { description: 'a replication slot', pattern: /^[a-z0-9_]{1,63}$/ },
+  standby: {
+    description: "a standby's name, plain characters only",
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/,
+  },
+  fromTime: {
+    description: 'start of a time range, UTC',
+    pattern: /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$/,
+  },
+  toTime: {
+    description: 'end of a time range, UTC',
+    pattern: /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$/,
+  },
+  settingName: { description: 'a Postgres setting', pattern: /^[a-z_][a-z0-9_.]{0,62}$/ },
+  poolSize: { description: 'a number of connections', pattern: /^[1-9][0-9]{0,4}$/ },
+  maxConnections: { description: 'a value of max_connections', pattern: /^[1-9][0-9]{0,5}$/ },
+  securityGroup: { description: 'id of an EC2 security group', pattern: /^sg-[0-9a-f]{8,17}$/ },
+  host: { description: 'a host name or address', pattern: /^[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?$/ },
+  port: { description: 'a TCP port', pattern: /^[1-9][0-9]{0,4}$/ },
+  database: { description: 'a database name, plain characters only', pattern: /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/ },
+  rdsInstance: { description: 'an RDS instance identifier', pattern: /^[A-Za-z][A-Za-z0-9-]{0,62}$/ },
+  rdsReplica: { description: 'the RDS identifier of the replica', pattern: /^[A-Za-z][A-Za-z0-9-]{0,62}$/ },
+  service: { description: "the target's name", pattern: /^[a-z][a-z0-9-]{0,62}$/ },
+  ecsService: { description: 'ECS service name', pattern: ECS_NAME },
+  cluster: { description: 'ECS cluster name', pattern: ECS_NAME },
+  previousVersion: {
+    description: 'task-definition revision to go back to',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$/,
+  },
+} as const satisfies Record<string, SlotType>;
+
+export type SlotName = keyof typeof SLOTS;

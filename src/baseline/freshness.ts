@@ -1,0 +1,12 @@
+import type { EpochMs, Reading } from '../model/index.ts';
+
+/** A series of short period is not called absent by a pause that a restart or a slow poll makes. */
+const MIN_ABSENT_MS = 60_000;
+
+/** By the age of the newest sample: present to 2 periods, late to 3, missing to 5 (at least a minute), then absent. */
+export function freshnessOf(newestAt: EpochMs, periodMs: number, now: EpochMs): Reading['freshness'] {
+  const ageMs = now - newestAt;
+  if (ageMs <= 2 * periodMs) return 'present';
+  if (ageMs <= 3 * periodMs) return 'late';
+  return ageMs <= Math.max(5 * periodMs, MIN_ABSENT_MS) ? 'missing' : 'absent';
+}

@@ -1,0 +1,73 @@
+/** The command line: argv → a command. Wrong usage exits 2, an error from the catalogue with its own code. */
+
+import { Command, CommanderError } from 'commander';
+import { messageOf, RunbookdError } from '../model/index.ts';
+import { VERSION } from '../version.ts';
+import { check } from './check.ts';
+import { detectorsCommand } from './detectors.ts';
+import { diagnoseCommand } from './diagnose.ts';
+import type { Io } from './output.ts';
+import { createOutput, EXIT } from './output.ts';
+import { run } from './run.ts';
+
+const INTERNAL = new Set(['DETECTOR_FAILED', 'ABORTED', 'POLL_DEADLINE', 'STORE_WRITE']);
+
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  const output = createOutput(io);
+  let code: number = EXIT.ok;
+  const program = new Command('runbookd')
+    .description('The troubleshooting runbook as a daemon: watches, walks the runbook, and pages with a diagnosis.')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .showHelpAfterError('(run with --help for the commands and options)')
+    .addHelpText(
+      'after',
+      `
+Configuration comes from --config, else RUNBOOKD_CONFIG, else from DATABASE_URL (and REPLICA_URL,
+PAGERDUTY_ROUTING_KEY) alone.
+
+Exit codes: 0 well, 1 a finding, 2 wrong usage or configuration or a second daemon on the store,
+3 could not look (blind or inconclusive), 4 internal error.`,
+    );
+  const common = (command: Command): Command =>
+    command
+      .option('-c, --config <path>', 'configuration file or directory (also RUNBOOKD_CONFIG)')
+      .option('--json', 'print JSON');
+  const action =
+    (handler: (options: { config?: string; json?: boolean }, argument?: string) => Promise<number>) =>
+    async (...args: unknown[]): Promise<void> => {
+      const command = args.at(-1) as Command;
+      code = await handler(command.opts(), command.args[0]);
+    };
+
+  common(program.command('run', { isDefault: true }))
+    .description('watch, diagnose and page until stopped')
+    .action(action((options) => run(options, io, output)));
+  common(program.command('check'))
+    .description('validate the configuration, try every source, say what cannot be seen')
+    .action(action((options) => check(options, io, output)));
+  common(program.command('diagnose'))
+    .argument('[target]', 'one target; all of them when left out')
+    .description('look once, walk the runbook, print the diagnosis; the exit code is the verdict')
+    .action(action((options, target) => diagnoseCommand(target, options, io, output)));
+  common(program.command('detectors'))
+    .argument('[id]', 'one detector in full')
+    .description('list the detectors with their causes and options')
+    .action(action((options, id) => detectorsCommand(id, options, io, output)));
+
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof RunbookdError) {
+      output.error(`runbookd: ${error.message}`);
+      return INTERNAL.has(error.code) ? EXIT.internal : EXIT.usage;
+    }
+    output.error(
+      `runbookd: internal error: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}`,
+    );
+    return EXIT.internal;
+  }
+}

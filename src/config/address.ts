@@ -1,0 +1,52 @@
+/** Addresses: what we listen on, and where a database is. */
+
+import type { DatabaseAddress, HostPort } from './types.ts';
+
+/** `127.0.0.1:9470`, `[::1]:9470`, `localhost:0`. */
+export const LISTEN_PATTERN = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):([0-9]{1,5})$/;
+
+/** `text` must match `LISTEN_PATTERN`. Null when the port is above 65535. */
+export function parseListen(text: string): HostPort | null {
+  const colon = text.lastIndexOf(':');
+  const port = Number(text.slice(colon + 1));
+  return port > 65_535 ? null : { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port };
+}
+
+/** Whether only this machine can reach the address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+/** `host:port` again, with brackets where they are needed. */
+export function hostPortText({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+export type ParsedDatabaseUrl =
+  | { readonly ok: true; readonly address: DatabaseAddress; readonly hasPassword: boolean }
+  /** `problem` never quotes the URL. */
+  | { readonly ok: false; readonly problem: string };
+
+/** Host, port and database of a postgres:// URL as libpq reads it (host and port may stand in the query part). */
+export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
+  if (!/^postgres(ql)?:\/\//.test(text)) {
+    return { ok: false, problem: 'is not a postgres:// URL; expected postgres://user@host:5432/database' };
+  }
+  const encode = 'characters such as @ / # ? % in a password must be percent-encoded';
+  try {
+    const url = new URL(text);
+    // An unencoded / # or ? ends the authority early, and the rest of a password would pass for the database's name.
+    if (/@|#|\/.*\//.test(url.pathname + url.search + url.hash))
+      return { ok: false, problem: `cannot be read: ${encode}` };
+    const host = decodeURIComponent(url.hostname) || url.searchParams.get('host') || 'localhost';
+    if (host.includes(',')) return { ok: false, problem: 'names several hosts; give each server its own entry' };
+    const port = Number(url.port || url.searchParams.get('port') || 5432);
+    const user = decodeURIComponent(url.username) || url.searchParams.get('user') || 'postgres';
+    const database = decodeURIComponent(url.pathname.slice(1)) || url.searchParams.get('dbname') || user;
+    const hasPassword = url.password !== '' || ['password', 'sslpassword'].some((key) => url.searchParams.has(key));
+    return { ok: true, address: { host: host.replace(/^\[|\]$/g, ''), port, database }, hasPassword };
+  } catch {
+    // The parser's message would quote the URL, password included.
+    return { ok: false, problem: `cannot be read: ${encode}` };
+  }
+}

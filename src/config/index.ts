@@ -1,0 +1,6 @@
+export { hostPortText, isLoopback, parseDatabaseUrl, parseListen } from './address.ts';
+export { type CheckedOptions, validateDetectorOptions } from './detector-options.ts';
+export { parseDuration } from './durations.ts';
+export { configFromEnv, type Env, type LoadOptions, loadConfig } from './load.ts';
+export { createSecret, type Secret } from './secrets.ts';
+export type * from './types.ts';

@@ -1,0 +1,260 @@
+/**
+ * The configuration as it is written: shape, patterns, defaults, words for people. What needs a second look at the
+ * world (secrets, files, time zones, keys that refer to each other) is checked in `resolve.ts`. `writeOnly` marks what
+ * must never be shown.
+ */
+
+import { z } from 'zod';
+import { LISTEN_PATTERN } from './address.ts';
+import { SECRET_REF } from './secrets.ts';
+
+/** Names of targets: they become labels, slots and parts of keys. */
+export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
+
+/** What a command's `{psql}` slot accepts: plain words, so that nothing of it can be read by a shell. */
+export const OPERATOR_COMMAND_PATTERN = /^[A-Za-z0-9_@%+=:,./-]+( [A-Za-z0-9_@%+=:,./-]+)*$/;
+
+const DETECTOR_ID = /^[a-z][a-z0-9-]{0,62}$/;
+
+const name = z.string().regex(NAME_PATTERN, {
+  error: 'expected a name: a letter, then letters, digits and "-", lower case, at most 63',
+});
+
+const secret = (what: string, example: string) =>
+  z
+    .string()
+    .regex(SECRET_REF, { error: `a secret is never written here; write env:NAME or file:/path, as ${example}` })
+    .meta({ description: what, writeOnly: true, examples: [example] });
+
+const databaseUrl = (example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({
+      description:
+        'postgres:// URL of the monitoring role: env:NAME, file:PATH, or in the open when it has no password',
+      writeOnly: true,
+      examples: [example],
+    });
+
+const rds = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/, { error: 'expected an RDS instance identifier: letters, digits and "-"' })
+  .meta({ description: 'RDS instance identifier, for commands in pages', examples: ['rastup-prod'] });
+
+const listen = (what: string, example: string) =>
+  z
+    .string()
+    .regex(LISTEN_PATTERN, { error: `expected host:port such as ${example}` })
+    .meta({ description: what, examples: [example] });
+
+const contact = z
+  .string()
+  .regex(/^[^\x00-\x1f\x7f]{1,100}$/, { error: 'expected one line of at most 100 characters' })
+  .meta({ description: 'who is asked when it breaks' });
+
+const path = (what: string, example: string) =>
+  z
+    .string()
+    .regex(/^[^\0]+$/, { error: 'expected a path' })
+    .meta({ description: what, examples: [example] });
+
+const replica = z
+  .strictObject({ url: databaseUrl('env:REPLICA_URL'), rds: rds.optional() })
+  .meta({ description: 'a read replica' });
+
+const database = z
+  .strictObject({
+    url: databaseUrl('env:DATABASE_URL'),
+    operatorCommand: z
+      .string()
+      .regex(OPERATOR_COMMAND_PATTERN, {
+        error: 'expected plain words without quotes or shell characters, as psql -h db.internal -U admin -d app',
+      })
+      .regex(/^(?!.*(:\/\/[^ /@]*:[^ /@]*@|password=))/i, {
+        error: 'has a password, which would be in every page; use a password file (~/.pgpass) or a service name',
+      })
+      .meta({
+        description: 'how people get in, used in commands of pages; default psql -h HOST -p PORT -U admin -d DATABASE',
+        examples: ['psql -h main-db.internal -U admin -d rastup'],
+      })
+      .optional(),
+    rds: rds.optional(),
+    contact: contact.meta({ description: 'who is asked when it breaks', examples: ["'@dba'"] }).optional(),
+    replicas: z
+      .record(name, replica)
+      .prefault({})
+      .meta({ description: 'read replicas by name; a replica is the target DATABASE/REPLICA' }),
+  })
+  .meta({ description: 'a Postgres server and the database to look at' });
+
+const pagerduty = z
+  .strictObject({
+    routingKey: secret('integration key of an Events API v2 integration', 'file:/run/secrets/pagerduty'),
+    server: z
+      .string()
+      .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$/, {
+        error: 'expected a host, or host:port, without https://',
+      })
+      .default('events.pagerduty.com')
+      .meta({ description: 'host of the Events API; events.eu.pagerduty.com for accounts in the EU' }),
+    caFile: path('PEM file of the authority that signed the certificate of a private server', 'ca.pem').optional(),
+  })
+  .meta({ description: 'pages to PagerDuty' });
+
+const detector = z
+  .strictObject({
+    enabled: z.boolean().default(true).meta({ description: 'whether it runs' }),
+    options: z
+      .record(
+        z.string(),
+        z.union([z.number(), z.boolean(), z.string()], { error: 'expected a number, true or false, or text' }),
+      )
+      .prefault({})
+      .meta({ description: 'options that differ from their defaults (runbookd detectors ID lists them)' }),
+  })
+  .meta({ description: 'settings of one detector' });
+
+export const configSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+      error: 'expected letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit',
+    })
+    .default('runbookd')
+    .meta({ description: 'name of this installation, in pages and in their dedup keys' }),
+  timeZone: z
+    .string()
+    .default('UTC')
+    .meta({ description: 'IANA time zone of daily and weekly patterns; pages are always in UTC' }),
+  store: z
+    .strictObject({
+      sqlite: path(
+        'file of the embedded store; default $XDG_STATE_HOME/runbookd/state.db, or ~/.local/state/runbookd/state.db',
+        '/var/lib/runbookd/state.db',
+      ).optional(),
+    })
+    .prefault({})
+    .meta({ description: 'findings, incidents, baselines, and pages not yet delivered' }),
+  http: z
+    .strictObject({
+      listen: listen('address of the API; other than loopback it needs a token', '127.0.0.1:9470').default(
+        '127.0.0.1:9470',
+      ),
+      token: secret(
+        'bearer token that everything but /livez and /readyz asks for, at least 16 characters',
+        'file:/run/secrets/api-token',
+      ).optional(),
+      metricsListen: listen(
+        'second address for /livez, /readyz and /metrics only, without token',
+        '0.0.0.0:9471',
+      ).optional(),
+    })
+    .prefault({})
+    .meta({ description: 'the HTTP server' }),
+  publicUrl: z
+    .string()
+    .regex(/^https?:\/\/[A-Za-z0-9[][^\s@?#]*$/, {
+      error: 'expected an http:// or https:// URL without user, query or fragment',
+    })
+    .meta({
+      description: 'where people reach this HTTP server, for links in pages',
+      examples: ['https://runbookd.example'],
+    })
+    .optional(),
+  databases: z.record(name, database).prefault({}).meta({ description: 'the databases to watch, by name' }),
+  notify: z
+    .strictObject({ pagerduty: pagerduty.optional() })
+    .prefault({})
+    .meta({ description: 'where pages go; without any they are only in the log and the API' }),
+  contacts: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, { error: 'expected the name of a target' }),
+      contact,
+    )
+    .prefault({})
+    .meta({
+      description: 'who is asked when a target breaks: default, databases, or by the name of a target',
+      examples: [{ default: '#oncall', databases: '@dba' }],
+    }),
+  commands: z
+    .enum(['runbook', 'aws'])
+    .default('runbook')
+    .meta({ description: "which command stands first in a page: the runbook's own, or the AWS CLI / psql one" }),
+  detectors: z
+    .record(z.string().regex(DETECTOR_ID, { error: 'expected the id of a detector' }), detector)
+    .prefault({})
+    .meta({ description: 'detectors that are switched off or have other options, by id' }),
+  mitigations: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]*\.[A-Za-z][A-Za-z0-9-]*$/, { error: 'expected DETECTOR.MITIGATION' }),
+      z
+        .string()
+        .regex(/^[\x20-\x7e]{1,2000}$/, { error: 'expected one line of printable ASCII' })
+        .meta({ description: 'a command with {slots}' }),
+    )
+    .prefault({})
+    .meta({
+      description: "your own commands in place of a mitigation's, by DETECTOR.MITIGATION",
+      examples: [{ 'lock-contention.terminate-root': './ops/kill.sh {pid}' }],
+    }),
+  detectorsDir: z
+    .union([z.string().min(1), z.array(z.string().min(1)).max(20)], {
+      error: 'expected a directory or a list of directories',
+    })
+    .meta({
+      description: 'directories with your own detectors, read after the built-in ones',
+      examples: ['/etc/runbookd/detectors'],
+    })
+    .optional(),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info')
+        .meta({ description: 'the least important messages that are written' }),
+    })
+    .prefault({})
+    .meta({ description: 'the log, JSON lines on standard output' }),
+});
+
+/** What the schema lets through: every default in its place. */
+export type RawConfig = z.output<typeof configSchema>;
+
+/** The part of JSON Schema that `toJSONSchema` makes of the above. */
+export interface JsonSchema {
+  readonly $schema?: string;
+  readonly title?: string;
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly writeOnly?: boolean;
+  readonly enum?: readonly unknown[];
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: boolean | JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+}
+
+/** The schema of what people write, without the detectors' options. */
+export function inputJsonSchema(): JsonSchema {
+  return z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
+}
+
+/** The schema of the value at a path; undefined where the path leaves the schema. */
+export function schemaAt(schema: JsonSchema, path: readonly (string | number)[]): JsonSchema | undefined {
+  let here: JsonSchema | undefined = schema;
+  for (const key of path) {
+    const named: JsonSchema | undefined = Object.hasOwn(here?.properties ?? {}, key)
+      ? here?.properties?.[String(key)]
+      : undefined;
+    const rest: boolean | JsonSchema | undefined = here?.additionalProperties;
+    here = named ?? (typeof rest === 'object' ? rest : undefined);
+    if (here === undefined) return undefined;
+  }
+  return here;
+}

@@ -1,0 +1,493 @@
+/**
+ * The way of a data point from poll to page: poll → baselines → evaluate → lifecycle → walk → correlate → notify →
+ * one transaction. It holds the state between polls (findings, incidents, blindness); everything that decides is a pure
+ * function elsewhere. Work on one target is serial; a slow walk of one target delays no other.
+ */
+
+import type { Logger } from 'pino';
+import type { Baselines } from './baseline/baselines.ts';
+import { evaluate } from './detect/evaluate.ts';
+import type { StepInput } from './detect/lifecycle.ts';
+import { step } from './detect/lifecycle.ts';
+import type { Values } from './detect/options.ts';
+import { lifecycleOf } from './detect/options.ts';
+import type { RenderOptions } from './diagnose/render.ts';
+import { walk } from './diagnose/walk.ts';
+import { correlate } from './incident/correlate.ts';
+import { judged, watched } from './incident/effects.ts';
+import { notificationsFor } from './incident/notifications.ts';
+import { recordOf, shouldNotify } from './incident/should-notify.ts';
+import type {
+  Answer,
+  Blindness,
+  Change,
+  Diagnosis,
+  EffectReport,
+  EpochMs,
+  Finding,
+  Incident,
+  Notification,
+  Question,
+  Source,
+  Store,
+  Target,
+} from './model/index.ts';
+import { clockTime, duration, messageOf, RunbookdError } from './model/index.ts';
+import { buildPage } from './notify/page.ts';
+import type { AnyDetector, Facts } from './sdk/detector.ts';
+
+export interface PipelineOptions {
+  /** In pages and dedup keys. */
+  readonly installation: string;
+  readonly sources: readonly Source[];
+  readonly targets: readonly Target[];
+  readonly detectors: readonly AnyDetector[];
+  /** The option values of a detector, every option present. */
+  readonly values: (detector: string) => Values;
+  readonly baselines: Baselines;
+  readonly store: Store;
+  /** Names of the channels that pages go to. */
+  readonly channels: readonly string[];
+  readonly render: RenderOptions;
+  readonly contactOf: (target: Target, detector: string) => string | null;
+  readonly incidentUrl: (incident: string) => string | null;
+  readonly newId: () => string;
+  readonly now: () => EpochMs;
+  readonly log: Logger;
+  readonly walkMs?: number;
+  readonly questionMs?: number;
+  /** After each cycle, when its transaction is on disk. */
+  readonly onCycle?: (cycle: Cycle) => void;
+  readonly onDetectorError?: (detector: string, error: unknown) => void;
+}
+
+export interface Cycle {
+  readonly at: EpochMs;
+  readonly source: string;
+  readonly notified: readonly Notification[];
+}
+
+export interface Pipeline {
+  /** Takes up the findings and incidents that the store holds. */
+  load(): Promise<void>;
+  /** One poll group of one source, through to the transaction. Rejects when the poll itself failed. */
+  poll(source: Source, group: string, signal: AbortSignal): Promise<void>;
+  /** Answers any question: changes and series from here, the rest from the sources. */
+  ask(question: Question, signal: AbortSignal): Promise<Answer>;
+  findings(): readonly Finding[];
+  incidents(): readonly Incident[];
+  blindness(): readonly Blindness[];
+  /** Polls that went through since the start. */
+  cycles(): number;
+}
+
+const WALK_MS = 10_000;
+const QUESTION_MS = 5_000;
+const RECENT_MS = 2 * 3_600_000;
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { log, store, baselines } = options;
+  /** Pending and firing findings by identity. */
+  const active = new Map<string, Finding>();
+  /** The last ended life by identity, for flapping. */
+  const ended = new Map<string, Finding>();
+  /** Resolved findings that open incidents still count. */
+  const resolved = new Map<string, Finding>();
+  const incidents = new Map<string, Incident>();
+  const blind = new Map<string, readonly Blindness[]>();
+  const failed = new Set<string>();
+  const serial = new Map<string, Promise<void>>();
+  const persisted = new Map<string, Finding>();
+  let cycles = 0;
+
+  const identity = (detector: string, target: string, subject: string): string =>
+    JSON.stringify([detector, target, subject]);
+  const targetOf = (name: string): Target | undefined => options.targets.find((target) => target.name === name);
+
+  /** Runs after whatever was queued under the key before, failed or not. */
+  function inOrder<T>(key: string, run: () => Promise<T>): Promise<T> {
+    const before = serial.get(key) ?? Promise.resolve();
+    const result = before.then(run);
+    serial.set(
+      key,
+      result.then(
+        () => undefined,
+        () => undefined,
+      ),
+    );
+    return result;
+  }
+
+  async function ask(question: Question, signal: AbortSignal): Promise<Answer> {
+    const now = options.now();
+    if (question.kind === 'changes') {
+      const target = targetOf(question.target);
+      const replicas = options.targets.filter((one) => one.replicaOf === question.target).map((one) => one.name);
+      const targets = [question.target, ...(target?.dependsOn ?? []), ...replicas];
+      const changes = await store.changes({ targets, ...question.window });
+      return { state: 'answered', kind: 'changes', value: { changes }, at: now, source: 'runbookd: changes seen' };
+    }
+    if (question.kind === 'series') return seriesAnswer(question as Question<'series'>, now);
+    const source = options.sources.find((one) => one.answers(question));
+    if (source === undefined) {
+      const detail = `no source answers ${question.kind} for ${question.target}`;
+      return { state: 'unknown', kind: question.kind, because: 'not_configured', detail } as Answer;
+    }
+    return source.answer(question, now, signal);
+  }
+
+  function seriesAnswer(question: Question<'series'>, now: EpochMs): Answer<'series'> {
+    const wanted = Object.entries(question.params.labels ?? {});
+    const readings = baselines
+      .readings(question.target, question.params.signal, now)
+      .filter((reading) => wanted.every(([name, value]) => reading.labels[name] === value));
+    const first = readings[0];
+    if (first === undefined) {
+      const detail = `${question.target} has no signal ${question.params.signal}`;
+      return { state: 'unknown', kind: 'series', because: 'no_data', detail };
+    }
+    const points = readings.flatMap((reading) =>
+      reading.samples
+        .filter((sample) => sample.at >= question.window.from && sample.at <= question.window.to)
+        .map(({ at, value, band }) => ({
+          labels: reading.labels,
+          at,
+          value,
+          expected: band.ready ? band.expected : null,
+          lower: band.ready ? band.lower : null,
+          upper: band.ready ? band.upper : null,
+        })),
+    );
+    return {
+      state: 'answered',
+      kind: 'series',
+      value: { unit: first.unit, points },
+      at: now,
+      source: `${question.target}: ${question.params.signal}`,
+    };
+  }
+
+  async function poll(source: Source, group: string, signal: AbortSignal): Promise<void> {
+    const result = await source.poll(group, options.now(), signal);
+    const now = options.now();
+    blind.set(`${source.name}/${group}`, result.blind);
+    baselines.observe(result.series, now);
+    baselines.learn(now);
+    if (result.changes.length > 0) await inOrder('commit', () => commitChanges(result.changes, now));
+    const touched = new Set(result.series.map((series) => series.target));
+    await Promise.all([...touched].map((name) => inOrder(name, () => evaluateTarget(name, signal))));
+    cycles++;
+    options.onCycle?.({ at: now, source: source.name, notified: [] });
+  }
+
+  async function commitChanges(changes: readonly Change[], now: EpochMs): Promise<void> {
+    const notifications = changes.flatMap((change) => {
+      const notification = changeNotification(change, now);
+      return options.channels.map((channel) => ({ channel, notification }));
+    });
+    for (const change of changes)
+      log.info({ target: change.target, kind: change.kind, summary: change.summary }, 'change');
+    await store.commit({ findings: [], incidents: [], notifications, changes });
+  }
+
+  function changeNotification(change: Change, now: EpochMs): Notification {
+    return {
+      id: `change:${change.id}`,
+      kind: 'change',
+      key: `change:${change.id}`,
+      incident: null,
+      at: change.at.latest,
+      severity: 'info',
+      summary: `${change.target}: ${change.summary}`,
+      target: change.target,
+      detector: null,
+      cause: null,
+      reason: 'change',
+      sections: [
+        { heading: 'CHANGE', lines: [change.summary, `seen ${clockTime(now)} UTC by ${change.source}`], value: 1 },
+      ],
+      links: [],
+    };
+  }
+
+  /** All detectors of one target on what is known now; walks what fired; commits. */
+  async function evaluateTarget(name: string, signal: AbortSignal): Promise<void> {
+    const target = targetOf(name);
+    if (target === undefined) return;
+    const now = options.now();
+    const changed = new Map<string, Finding>();
+    const toWalk: Finding[] = [];
+    for (const detector of options.detectors) {
+      if (detector.target !== target.kind) continue;
+      for (const stepped of stepDetector(detector, target, now)) {
+        changed.set(stepped.id, stepped);
+        if (needsWalk(stepped, now)) toWalk.push(stepped);
+      }
+    }
+    freezeOrThaw(name);
+    await Promise.all(
+      toWalk.map(async (finding) => {
+        const walked = await diagnose(finding, target, signal);
+        changed.set(walked.id, walked);
+        if (active.has(identityOf(walked))) active.set(identityOf(walked), walked);
+      }),
+    );
+    await inOrder('commit', () => commit([...changed.values()], signal));
+  }
+
+  const identityOf = (finding: Finding): string => identity(finding.detector, finding.target, finding.subject);
+
+  /** The findings that changed. A detector that throws costs its own findings this time, loudly, and nothing else. */
+  function stepDetector(detector: AnyDetector, target: Target, now: EpochMs): readonly Finding[] {
+    const values = options.values(detector.id);
+    const mine = [...active.values()].filter((one) => one.detector === detector.id && one.target === target.name);
+    let evaluated: ReturnType<typeof evaluate>;
+    try {
+      evaluated = evaluate({
+        detector,
+        target,
+        options: values,
+        now,
+        readings: (name) => baselines.readings(target.name, name, now),
+        active: (subject) => active.has(identity(detector.id, target.name, subject)),
+      });
+      failed.delete(detector.id + target.name);
+    } catch (error) {
+      options.onDetectorError?.(detector.id, error);
+      if (!failed.has(detector.id + target.name)) {
+        failed.add(detector.id + target.name);
+        log.error(
+          { err: new RunbookdError('DETECTOR_FAILED', [detector.id, target.name, messageOf(error)], error) },
+          'detector failed',
+        );
+      }
+      evaluated = { state: 'no_data', signals: [] };
+    }
+    const symptoms = evaluated.state === 'judged' ? evaluated.symptoms : [];
+    const subjects = new Set([
+      ...mine.map((finding) => finding.subject),
+      ...symptoms.map((symptom) => symptom.subject),
+    ]);
+    return [...subjects].flatMap((subject) => {
+      const key = identity(detector.id, target.name, subject);
+      const symptom = symptoms.find((one) => one.subject === subject);
+      const unseen = evaluated.state !== 'judged' || (symptom === undefined && evaluated.unjudged.includes(subject));
+      const seen: StepInput['seen'] = symptom !== undefined ? { symptom } : unseen ? 'unseen' : 'clean';
+      const at = evaluated.state === 'judged' ? evaluated.at : now;
+      return stepOne(key, { seen, at, now, options: lifecycleOf(values) });
+    });
+  }
+
+  function stepOne(key: string, input: Pick<StepInput, 'seen' | 'at' | 'now' | 'options'>): readonly Finding[] {
+    const before = active.get(key) ?? null;
+    const last = ended.get(key);
+    const previous = last !== undefined && input.now - (last.resolvedAt ?? 0) < RECENT_MS ? last : null;
+    const { finding, event } = step({ ...input, finding: before, previous, newId: options.newId });
+    if (event !== null && event !== 'pending' && event !== 'dropped') {
+      const about = finding ?? before;
+      log.info({ detector: about?.detector, target: about?.target, subject: about?.subject, event }, 'finding');
+    }
+    if (finding === null) active.delete(key);
+    else if (finding.state === 'resolved') {
+      active.delete(key);
+      ended.set(key, finding);
+      resolved.set(finding.id, finding);
+    } else active.set(key, finding);
+    // A pending finding is kept in memory only: after a restart the same data makes it again.
+    return finding === null || finding === before || finding.state === 'pending' ? [] : [finding];
+  }
+
+  function needsWalk(finding: Finding, now: EpochMs): boolean {
+    if (finding.state !== 'firing' || finding.noData || finding.cleanPolls > 0) return false;
+    const rewalkMs = Number(options.values(finding.detector).rewalkSeconds) * 1000;
+    return finding.diagnosedAt === null || now - finding.diagnosedAt >= rewalkMs;
+  }
+
+  async function diagnose(finding: Finding, target: Target, signal: AbortSignal): Promise<Finding> {
+    const detector = options.detectors.find((one) => one.id === finding.detector);
+    if (detector === undefined) return finding;
+    const now = options.now();
+    const { diagnosis } = await walk(
+      {
+        detector,
+        options: options.values(detector.id),
+        symptom: finding.symptom,
+        target,
+        targets: options.targets,
+        now,
+      },
+      { ask },
+      {
+        walkMs: options.walkMs ?? WALK_MS,
+        questionMs: options.questionMs ?? QUESTION_MS,
+        signal,
+        render: options.render,
+      },
+    );
+    // A later walk that could not see does not take back what an earlier one saw.
+    const worse = diagnosis.verdict === 'inconclusive' && finding.diagnosis?.verdict === 'cause';
+    return { ...finding, diagnosis: worse ? finding.diagnosis : diagnosis, diagnosedAt: now };
+  }
+
+  /** An incident never becomes the baseline: nothing is learned of a target from the onset of its findings on. */
+  function freezeOrThaw(target: string): void {
+    const onsets = [...active.values()].filter((one) => one.target === target).map((one) => one.symptom.onset.earliest);
+    if (onsets.length > 0) baselines.freeze(target, Math.min(...onsets));
+    else baselines.thaw(target, false);
+  }
+
+  async function commit(changed: readonly Finding[], signal: AbortSignal): Promise<void> {
+    const now = options.now();
+    const findings = [...active.values(), ...resolved.values()];
+    const correlated = correlate({
+      findings,
+      incidents: [...incidents.values()],
+      targets: options.targets,
+      now,
+      newId: options.newId,
+    });
+    const notifications: { channel: string; notification: Notification }[] = [];
+    const next: Incident[] = [];
+    for (const incident of correlated) {
+      const looked =
+        incident.state === 'open' ? { ...incident, effects: await lookAtEffects(incident, signal) } : incident;
+      const told = tell(looked, now);
+      next.push(told.incident);
+      for (const notification of told.notifications) {
+        for (const channel of options.channels) notifications.push({ channel, notification });
+      }
+    }
+    const changedIncidents = next.filter((incident) => !sameIncident(incidents.get(incident.id), incident));
+    const changedFindings = changed.filter((finding) => persisted.get(finding.id) !== finding);
+    if (changedFindings.length > 0 || changedIncidents.length > 0 || notifications.length > 0) {
+      await store.commit({ findings: changedFindings, incidents: changedIncidents, notifications, changes: [] });
+    }
+    // Only now, when it is on disk, it counts as said.
+    for (const finding of changedFindings) {
+      if (finding.state === 'resolved') persisted.delete(finding.id);
+      else persisted.set(finding.id, finding);
+    }
+    for (const incident of next) {
+      if (incident.state === 'open') incidents.set(incident.id, incident);
+      else incidents.delete(incident.id);
+    }
+    const counted = new Set([...incidents.values()].flatMap((incident) => incident.findings));
+    for (const id of resolved.keys()) if (!counted.has(id)) resolved.delete(id);
+    if (notifications.length > 0) {
+      const notified = notifications.map((one) => one.notification);
+      for (const one of notified)
+        log.info({ kind: one.kind, incident: one.incident, reason: one.reason, summary: one.summary }, 'notification');
+      options.onCycle?.({ at: now, source: 'pipeline', notified });
+    }
+  }
+
+  function tell(incident: Incident, now: EpochMs): { incident: Incident; notifications: readonly Notification[] } {
+    const notify = shouldNotify(incident, now);
+    if (notify === null) return { incident, notifications: [] };
+    const target = targetOf(incident.lead.target);
+    const page = buildPage(incident, {
+      now,
+      contact: target === undefined ? null : options.contactOf(target, incident.lead.detector),
+      url: options.incidentUrl(incident.id),
+      news: newsOf(incident, notify.reason, now),
+    });
+    const paged: Incident =
+      notify.kind === 'trigger'
+        ? { ...incident, pagedSeverities: [...incident.pagedSeverities, incident.severity] }
+        : incident;
+    const url = options.incidentUrl(incident.id);
+    const notifications = notificationsFor(options.installation, paged, notify, page, now, url);
+    return { incident: { ...paged, log: [...paged.log, recordOf(paged, notify, now)] }, notifications };
+  }
+
+  async function lookAtEffects(incident: Incident, signal: AbortSignal): Promise<readonly EffectReport[]> {
+    const { lead } = incident;
+    const detector = options.detectors.find((one) => one.id === lead.detector);
+    const target = targetOf(lead.target);
+    const cause = lead.diagnosis?.verdict === 'cause' ? lead.diagnosis.causes[0] : undefined;
+    if (detector === undefined || target === undefined) return incident.effects;
+    const shown = (cause?.mitigations ?? []).flatMap((one) =>
+      'slots' in one && detector.mitigations[one.id]?.effect !== undefined
+        ? [{ mitigation: one.id, slots: one.slots }]
+        : [],
+    );
+    const now = options.now();
+    const reports = watched(incident, shown, now);
+    return Promise.all(
+      reports.map(async (report) => {
+        const effect = options.detectors.find((one) => one.id === report.detector)?.mitigations[report.mitigation]
+          ?.effect;
+        if (effect === undefined || report.state === 'worked') return report;
+        const on = targetOf(cause?.on ?? lead.target) ?? target;
+        const facts: Facts = { now, target, on, onset: lead.symptom.onset, options: options.values(detector.id) };
+        const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.questionMs ?? QUESTION_MS)]);
+        try {
+          const answer = await ask(effect.ask(report.slots, facts), deadline);
+          if (answer.state !== 'answered') return report;
+          return judged(report, effect.judge(answer.value, report.slots, facts), effect.withinMs, now);
+        } catch (error) {
+          log.warn({ mitigation: report.mitigation, error: messageOf(error) }, 'effect could not be looked at');
+          return report;
+        }
+      }),
+    );
+  }
+
+  return {
+    async load() {
+      const saved = await store.load();
+      const orphans: Finding[] = [];
+      for (const finding of saved.findings) {
+        const known = targetOf(finding.target) !== undefined && options.detectors.some((one) => one.id === finding.detector);
+        if (known) {
+          active.set(identityOf(finding), finding);
+          persisted.set(finding.id, finding);
+        } else {
+          // Nobody watches it any more: an open page for it would never end by itself.
+          log.warn({ detector: finding.detector, target: finding.target }, 'finding is not watched any more, resolving it');
+          const ended: Finding = { ...finding, state: 'resolved', resolvedAt: options.now() };
+          resolved.set(finding.id, ended);
+          orphans.push(ended);
+        }
+      }
+      for (const incident of saved.incidents) incidents.set(incident.id, incident);
+      const recent = await store.findings({ state: 'resolved', limit: 1000 });
+      for (const finding of [...recent].reverse()) ended.set(identityOf(finding), finding);
+      const members = new Set(saved.incidents.flatMap((incident) => incident.findings));
+      for (const finding of recent) if (members.has(finding.id)) resolved.set(finding.id, finding);
+      for (const name of new Set(saved.findings.map((finding) => finding.target))) freezeOrThaw(name);
+      if (orphans.length > 0) await inOrder('commit', () => commit(orphans, AbortSignal.timeout(QUESTION_MS)));
+    },
+    poll,
+    ask,
+    findings: () => [...active.values()],
+    incidents: () => [...incidents.values()],
+    blindness: () => [...blind.values()].flat(),
+    cycles: () => cycles,
+  };
+}
+
+/** The line on top of an update or a resolve. */
+function newsOf(incident: Incident, reason: string, now: EpochMs): string | null {
+  const at = clockTime(now).slice(0, 5);
+  const effect = [...incident.effects].filter((one) => one.appliedAt !== null).sort((a, b) => b.at - a.at)[0];
+  if (incident.state === 'resolved') {
+    const ended = effect?.state === 'worked' ? effect.observed : 'the symptom is gone';
+    const lasted = duration(Math.max(0, (now - incident.lead.symptom.onset.latest) / 1000));
+    return `${at} resolved after ${lasted}: ${ended}`;
+  }
+  const last = incident.log.at(-1);
+  if (last === undefined) return null;
+  if (reason.startsWith('mitigation')) return `${at} ${reason}: ${effect?.observed ?? ''}`;
+  if (reason === 'worse') return `${at} worse: ${incident.lead.symptom.headline} (was: ${last.headline})`;
+  if (reason === 'diagnosis changed')
+    return `${at} diagnosis changed: ${incident.lead.diagnosis?.causes[0]?.title ?? 'unclear'}`;
+  return `${at} ${reason}`;
+}
+
+/** Whether two states of an incident are the same on disk. */
+function sameIncident(before: Incident | undefined, after: Incident): boolean {
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(after);
+}
+
+export type { Diagnosis };

@@ -1,0 +1,253 @@
+/**
+ * `npm run demo [-- --fault NAME | --list]`: the main job, live, on this machine alone. A real PostgreSQL pair with a
+ * real workload, watched by the real daemon as its own process; a local HTTPS receiver stands for PagerDuty. A fault is
+ * made, the page is printed as on-call gets it, the fault is ended, the resolve arrives.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, styleText } from 'node:util';
+import pg from 'pg';
+import { stringify } from 'yaml';
+import { faults } from './faults/index.ts';
+import { type PagerDutyLedger, startPagerDuty } from './pagerduty.ts';
+import type { ReceivedEvent } from './pagerduty-events.ts';
+import { freePort } from './ports.ts';
+import { startPostgres } from './postgres.ts';
+import { startWorkload } from './workload.ts';
+
+const ROUTING_KEY = 'demo0demo0demo0demo0demo0demo000';
+/** Watching before the fault: long enough for counters to have differences and standbys to be known. */
+const CALM_MS = 12_000;
+const PAGE_DEADLINE_MS = 180_000;
+
+const { values } = parseArgs({
+  options: {
+    fault: { type: 'string', default: 'lock-idle-in-transaction' },
+    list: { type: 'boolean', default: false },
+    version: { type: 'string', default: '18' },
+    help: { type: 'boolean', default: false },
+  },
+});
+const colour = process.stdout.isTTY === true;
+const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
+  colour ? styleText(style, text) : text;
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+const step = (text: string): void => say(`${paint('cyan', '›')} ${text}`);
+
+if (values.help) {
+  say('npm run demo -- [--fault NAME] [--version 15|18] [--list]');
+  process.exit(0);
+}
+/** Faults that need another address than the world's own are for tests. */
+const shown = Object.values(faults).filter((fault) => fault.expect !== undefined && !/-(dns|tls)$/.test(fault.name));
+if (values.list) {
+  const width = Math.max(...shown.map((fault) => fault.name.length));
+  for (const fault of shown) say(`${fault.name.padEnd(width)}  ${fault.title}`);
+  process.exit(0);
+}
+const fault = shown.find((one) => one.name === values.fault);
+if (fault === undefined || (values.version !== '15' && values.version !== '18')) {
+  process.stderr.write(`no fault ${values.fault} or no version ${values.version}; see npm run demo -- --list\n`);
+  process.exit(2);
+}
+
+const started = Date.now();
+const since = (): string => `${((Date.now() - started) / 1000).toFixed(1)} s`;
+
+await using stack = new AsyncDisposableStack();
+const stop = (): void => {
+  void stack.disposeAsync().finally(() => process.exit(130));
+};
+process.once('SIGINT', stop);
+process.once('SIGTERM', stop);
+
+step(`starting PostgreSQL ${values.version}, primary and streaming standby`);
+const world = stack.use(await startPostgres({ version: values.version === '15' ? 15 : 18, standby: true }));
+const standby = world.standby;
+if (standby === undefined) throw new Error('the world has no standby');
+const pagerduty = await startPagerDuty();
+stack.defer(() => pagerduty.close());
+const workload = startWorkload(world.primary, { replica: standby });
+stack.defer(() => workload.stop());
+await fault.prepare?.(world);
+
+const directory = await mkdtemp(join(tmpdir(), 'runbookd-demo-'));
+stack.defer(() => rm(directory, { recursive: true, force: true }));
+const port = await freePort();
+const quick = { pollSeconds: 2, holdSeconds: 6 };
+const config = {
+  name: 'demo',
+  store: { sqlite: join(directory, 'state.db') },
+  http: { listen: `127.0.0.1:${port}` },
+  databases: {
+    'main-db': {
+      url: 'env:DEMO_DATABASE_URL',
+      operatorCommand: `psql -h ${world.primary.host} -p ${world.primary.port} -U admin -d ${world.primary.database}`,
+      contact: '@dba',
+      replicas: { 'replica-1': { url: 'env:DEMO_REPLICA_URL' } },
+    },
+  },
+  notify: { pagerduty: { routingKey: 'env:DEMO_ROUTING_KEY', server: pagerduty.server, caFile: pagerduty.caFile } },
+  // Shorter holds than the defaults, so that the demo takes a minute; the thresholds of replication are the world's size.
+  detectors: {
+    'lock-contention': { options: quick },
+    'connection-pool-exhausted': { options: quick },
+    'database-unreachable': { options: { pollSeconds: 2 } },
+    'replication-lag': { options: { pollSeconds: 2, warnLagSeconds: 3, warnLagBytes: 150_000 } },
+    'slow-queries': { options: { pollSeconds: 5, holdSeconds: 5 } },
+  },
+};
+const configFile = join(directory, 'demo.yaml');
+await writeFile(configFile, stringify(config));
+
+step(`starting the daemon: runbookd run --config ${configFile}`);
+const daemon = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('../../src/cli/launcher.js', import.meta.url)), 'run', '--config', configFile],
+  {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      DEMO_DATABASE_URL: world.primary.monitorUrl,
+      DEMO_REPLICA_URL: standby.monitorUrl,
+      DEMO_ROUTING_KEY: ROUTING_KEY,
+    },
+  },
+);
+stack.defer(() => end(daemon));
+const firedAt = watchLog(daemon);
+await ready(`http://127.0.0.1:${port}/readyz`, daemon);
+step(`the daemon is ready after ${since()}; status: http://127.0.0.1:${port}/api/v1/findings`);
+step(
+  `a healthy workload of ${(workload.stats().transactions / ((Date.now() - started) / 1000)).toFixed(0)} transactions a second; nothing should page`,
+);
+await new Promise((resolve) => setTimeout(resolve, CALM_MS));
+const before = pagerduty.ledger().incidents.length;
+if (before > 0) throw new Error(`${before} page(s) while all was healthy`);
+
+step(paint('bold', `fault: ${fault.title}`));
+const injecting = Date.now();
+const active = await fault.inject(world);
+const injected = Date.now();
+stack.defer(() => active.cure());
+step(`made after ${since()}: ${JSON.stringify(active.facts)}; waiting for the page`);
+
+const isOpen = (ledger: PagerDutyLedger): boolean => ledger.incidents.length > 0;
+const paged = (await pagerduty.waitFor(isOpen, PAGE_DEADLINE_MS)).incidents[0]!;
+const pageAt = Date.now();
+say('');
+printPage(paged.events[0]!);
+say('');
+const fired = firedAt();
+const heldFor = fired === null ? '?' : ((fired - injecting) / 1000).toFixed(1);
+step(
+  `fault to hold met ${heldFor} s; hold met to PagerDuty's 202 ${fired === null ? '?' : ((pageAt - fired) / 1000).toFixed(2)} s ` +
+    '(the diagnosis is in between)',
+);
+
+const command = commandOf(paged.events[0]!);
+if (command !== null && fault.expect?.detector === 'lock-contention') {
+  step('running the command of the page, as on-call would');
+  await runSql(world.primary.adminUrl, command);
+} else {
+  step('ending the fault');
+}
+await active.cure();
+const ended = Date.now();
+const resolved = (ledger: PagerDutyLedger): boolean =>
+  ledger.incidents.every((incident) => incident.state === 'resolved');
+const done = await pagerduty.waitFor((ledger) => isOpen(ledger) && resolved(ledger), PAGE_DEADLINE_MS);
+for (const incident of done.incidents) {
+  for (const event of incident.events.slice(1)) {
+    const news = details(event).NEWS ?? event.summary;
+    say(`  ${paint('dim', event.action)}  ${news}`);
+  }
+}
+step(
+  paint(
+    'green',
+    `resolved ${((Date.now() - ended) / 1000).toFixed(1)} s after the fault ended; the whole demo took ${since()}`,
+  ),
+);
+step(`made ${((injected - started) / 1000).toFixed(0)} s after the start`);
+
+function details(event: ReceivedEvent): Readonly<Record<string, string>> {
+  return event.details as Readonly<Record<string, string>>;
+}
+
+function printPage(event: ReceivedEvent): void {
+  say(paint('bold', `PagerDuty · ${event.severity ?? ''} · ${event.summary ?? ''}`));
+  say('');
+  for (const [heading, text] of Object.entries(details(event))) {
+    text.split('\n').forEach((line, index) => {
+      say(`${paint('bold', (index === 0 ? heading : '').padEnd(12))}${line}`);
+    });
+  }
+}
+
+/** The SQL of the page's `then:` line. */
+function commandOf(event: ReceivedEvent): string | null {
+  const line = (details(event)['DO FIRST'] ?? '').split('\n').find((text) => text.startsWith('then:'));
+  return line?.match(/-c "([^"]+)"/)?.[1] ?? null;
+}
+
+async function runSql(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Prints what the daemon says of changes of state; answers when its first finding fired. */
+function watchLog(child: ChildProcess): () => number | null {
+  let at: number | null = null;
+  let rest = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const entry = parse(line);
+      if (entry === null) continue;
+      if (entry.msg === 'finding' && entry.event === 'fired') at ??= Date.parse(String(entry.time));
+      if (Number(entry.level) >= 40) say(paint('yellow', `  daemon: ${line}`));
+    }
+  });
+  return () => at;
+}
+
+function parse(line: string): Readonly<Record<string, unknown>> | null {
+  try {
+    return JSON.parse(line) as Readonly<Record<string, unknown>>;
+  } catch {
+    return null;
+  }
+}
+
+async function ready(url: string, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`the daemon ended with exit code ${child.exitCode}`);
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => null);
+    if (response?.ok === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('the daemon was not ready within 20 s');
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 5000))]);
+  if (child.exitCode === null) child.kill('SIGKILL');
+}

@@ -3,19 +3,14 @@
  * stops them by a release stack. Nothing else knows how the parts are joined.
  */
 
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createBaselines } from './baseline/baselines.ts';
 import type { Config } from './config/index.ts';
-import { loadDetectors, mapSdk } from './detect/load.ts';
-import type { Values } from './detect/options.ts';
-import { optionValues } from './detect/options.ts';
-import { createMetrics } from './expose/metrics.ts';
-import { createServer } from './expose/server.ts';
-import type { Channel, Source, Target } from './model/index.ts';
+import { type CauseConfidence, createMetrics } from './expose/metrics.ts';
+import { createServer, type ListenAddresses } from './expose/server.ts';
+import type { Channel, Finding } from './model/index.ts';
 import { messageOf, RunbookdError } from './model/index.ts';
 import { newId } from './new-id.ts';
-import { createPagerDutyChannel } from './notify/channels/pagerduty.ts';
 import { createOutbox } from './notify/outbox.ts';
 import type { Pipeline } from './pipeline.ts';
 import { createPipeline } from './pipeline.ts';
@@ -23,26 +18,11 @@ import { createReleaseStack } from './release.ts';
 import type { Clock } from './schedule/clock.ts';
 import { createScheduler } from './schedule/scheduler.ts';
 import type { AnyDetector } from './sdk/detector.ts';
-import { createPostgresSource, POSTGRES_SIGNALS } from './sources/postgres/source.ts';
 import { openSqliteStore } from './store/sqlite.ts';
-import { targetsOf } from './targets.ts';
+import { contactOf } from './targets.ts';
 import { VERSION } from './version.ts';
+import { createWatch } from './watch.ts';
 
-export const OUR_DETECTORS = fileURLToPath(new URL('../detectors', import.meta.url));
-
-/** Loads our detectors and those of the configured directories. */
-export async function loadAllDetectors(directories: readonly string[]): Promise<readonly AnyDetector[]> {
-  const url = (path: string): string => new URL(path, import.meta.url).href;
-  const hooks = mapSdk({ sdk: url('./sdk/index.ts'), testing: url('./testing/index.ts') });
-  try {
-    return await loadDetectors([OUR_DETECTORS, ...directories]);
-  } finally {
-    hooks.deregister();
-  }
-}
-
-/** Poll groups of the Postgres source whose pace no detector sets. */
-const SETTINGS_PERIOD_MS = 60_000;
 const PRUNE_AFTER_MS = 90 * 86_400_000;
 const SNAPSHOT_EVERY_MS = 60_000;
 const OUTBOX_PERIOD_MS = 1000;
@@ -51,49 +31,9 @@ const LEARNING_HORIZON_MS = 15 * 60_000;
 /** A poll of one group must be over by then; every query inside has shorter deadlines of its own. */
 const POLL_DEADLINE_MS = 12_000;
 
-export interface Watch {
-  readonly targets: readonly Target[];
-  readonly sources: readonly Source[];
-  readonly detectors: readonly AnyDetector[];
-  readonly values: (detector: string) => Values;
-  readonly periodMs: (group: string) => number;
-}
-
-/** What is watched and how, without anything running yet. The caller closes the sources. */
-export function createWatch(config: Config, all: readonly AnyDetector[], log: Logger): Watch {
-  const detectors = all.filter((detector) => config.detectors[detector.id]?.enabled !== false);
-  const values = new Map(detectors.map((one) => [one.id, optionValues(one, config.detectors[one.id]?.options)]));
-  const valuesOf = (detector: string): Values => values.get(detector) ?? {};
-  const periodMs = (group: string): number => {
-    const base = group.split(':')[0] ?? group;
-    const signals = new Set(POSTGRES_SIGNALS.filter((info) => info.group === base).map((info) => info.signal));
-    const wanted = detectors.filter((one) => Object.values(one.signals).some((spec) => signals.has(spec.signal)));
-    const periods = wanted.map((one) => Number(valuesOf(one.id).pollSeconds) * 1000);
-    return periods.length === 0 ? SETTINGS_PERIOD_MS : Math.min(...periods);
-  };
-  const targets = targetsOf(config);
-  const sources = Object.entries(config.databases).map(([target, database]) =>
-    createPostgresSource({
-      target,
-      url: database.url.read(),
-      replicas: Object.fromEntries(
-        Object.entries(database.replicas).map(([name, one]) => [name, { url: one.url.read() }]),
-      ),
-      periodsMs: {
-        activity: periodMs('activity'),
-        replication: periodMs('replication'),
-        statements: periodMs('statements'),
-        catalog: periodMs('catalog'),
-      },
-      log,
-    }),
-  );
-  return { targets, sources, detectors, values: valuesOf, periodMs };
-}
-
 export interface App {
   /** Opens the store, restores state, listens, starts polling. Releases everything when any of it fails. */
-  start(): Promise<{ readonly addresses: readonly string[] }>;
+  start(): Promise<ListenAddresses>;
   /** Lets polls and deliveries in flight finish, at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
   readonly pipeline: () => Pipeline;
@@ -112,7 +52,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
   let pipeline: Pipeline | null = null;
   let graceMs = 0;
 
-  async function start(): Promise<{ readonly addresses: readonly string[] }> {
+  async function start(): Promise<ListenAddresses> {
     const metrics = createMetrics({ version: VERSION });
     const store = await openSqliteStore({ path: config.store.sqlite, log, now: clock.now });
     stack.add('store', () => store.close());
@@ -128,7 +68,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       if (saved !== null) source.restore(saved.state);
     }
 
-    const channels = channelsOf(config, log);
+    const channels = await channelsOf(config, log);
     const outbox = createOutbox({
       store,
       channels,
@@ -145,13 +85,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       store,
       channels: channels.map((channel) => channel.name),
       render: { commands: config.commands, overrides: config.mitigations },
-      contactOf: (target, detector) =>
-        target.contact ??
-        config.contacts[target.name] ??
-        config.contacts[detector] ??
-        config.contacts[`${target.kind}s`] ??
-        config.contacts.default ??
-        null,
+      contactOf: (target, detector) => contactOf(config, target, detector),
       incidentUrl: (incident) =>
         config.publicUrl === null ? null : `${config.publicUrl}/api/v1/incidents/${incident}`,
       newId: () => newId(clock.now()),
@@ -162,8 +96,8 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
         metrics.cycle(cycle.at);
         metrics.setFindings(running.findings());
         metrics.setReadings(baselines.allReadings(cycle.at));
-        metrics.blind(running.blindness().map(({ target, check }) => ({ target, source: check })));
-        metrics.seriesDropped(baselines.stats().dropped);
+        metrics.setCauses(causesOf(running.findings()));
+        metrics.blind(running.blindness());
       },
       onDetectorError: (detector) => metrics.sourceError(`detector:${detector}`, 'DETECTOR_FAILED'),
     });
@@ -224,7 +158,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
     });
 
     const server = createServer({
-      config: config.http,
+      config: { ...config.http, publicUrl: config.publicUrl },
       view: {
         incidents: (query) => store.incidents(query),
         incident: (id) => store.incident(id),
@@ -242,15 +176,19 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       version: VERSION,
       health: {
         live: () => !scheduler.lateness().stalled,
-        ready: () => (running.cycles() > 0 ? [] : ['no poll has gone through yet']),
+        notReady: () => (running.cycles() > 0 ? [] : ['no poll has gone through yet']),
       },
     });
     const addresses = await server.listen();
     stack.add('server', () => server.close());
 
+    // What the last polls have to say still goes out, while there is time.
+    stack.add('deliveries', async () => void (await outbox.pump(aborter.signal)));
     scheduler.start();
     stack.add('scheduler', () => scheduler.stop(graceMs));
-    return { addresses };
+    // What the last life could not deliver does not wait for its turn among the first polls.
+    pump();
+    return addresses;
   }
 
   return {
@@ -279,9 +217,17 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
   };
 }
 
-function channelsOf(config: Config, log: Logger): readonly Channel[] {
+function causesOf(findings: readonly Finding[]): readonly CauseConfidence[] {
+  return findings.flatMap(({ target, detector, diagnosis }) =>
+    (diagnosis?.causes ?? []).map(({ cause, confidence }) => ({ target, detector, cause, confidence })),
+  );
+}
+
+async function channelsOf(config: Config, log: Logger): Promise<readonly Channel[]> {
   const { pagerduty } = config.notify;
   if (pagerduty === null) return [];
+  // Only who pages loads the vendor's client.
+  const { createPagerDutyChannel } = await import('./notify/channels/pagerduty.ts');
   return [
     createPagerDutyChannel({
       routingKey: () => pagerduty.routingKey.read(),

@@ -338,7 +338,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   async function commit(changed: readonly Finding[], signal: AbortSignal): Promise<void> {
     const now = options.now();
-    const findings = [...active.values(), ...resolved.values()];
+    // A finding whose walk is still under way, on whatever target, is told of when its diagnosis is there.
+    const walked = [...active.values()].filter((one) => one.state === 'firing' && one.diagnosedAt !== null);
+    const findings = [...walked, ...resolved.values()];
     const correlated = correlate({
       findings,
       incidents: [...incidents.values()],
@@ -358,21 +360,26 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
     }
     const changedIncidents = next.filter((incident) => !sameIncident(incidents.get(incident.id), incident));
-    const changedFindings = changed.filter((finding) => persisted.get(finding.id) !== finding);
+    // All that the incidents above are made of, not only what this target changed: another target's finding may have
+    // ended while its own commit still waits for a walk, or a commit may have failed.
+    const changedFindings = [
+      ...new Map([...changed, ...findings].map((finding) => [finding.id, finding] as const)).values(),
+    ].filter((finding) => persisted.get(finding.id) !== finding);
     if (changedFindings.length > 0 || changedIncidents.length > 0 || notifications.length > 0) {
       await store.commit({ findings: changedFindings, incidents: changedIncidents, notifications, changes: [] });
     }
     // Only now, when it is on disk, it counts as said.
-    for (const finding of changedFindings) {
-      if (finding.state === 'resolved') persisted.delete(finding.id);
-      else persisted.set(finding.id, finding);
-    }
+    for (const finding of changedFindings) persisted.set(finding.id, finding);
     for (const incident of next) {
       if (incident.state === 'open') incidents.set(incident.id, incident);
       else incidents.delete(incident.id);
     }
     const counted = new Set([...incidents.values()].flatMap((incident) => incident.findings));
-    for (const id of resolved.keys()) if (!counted.has(id)) resolved.delete(id);
+    for (const id of resolved.keys()) {
+      if (counted.has(id)) continue;
+      resolved.delete(id);
+      persisted.delete(id);
+    }
     if (notifications.length > 0) {
       const notified = notifications.map((one) => one.notification);
       for (const one of notified)
@@ -438,13 +445,17 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const saved = await store.load();
       const orphans: Finding[] = [];
       for (const finding of saved.findings) {
-        const known = targetOf(finding.target) !== undefined && options.detectors.some((one) => one.id === finding.detector);
+        const known =
+          targetOf(finding.target) !== undefined && options.detectors.some((one) => one.id === finding.detector);
         if (known) {
           active.set(identityOf(finding), finding);
           persisted.set(finding.id, finding);
         } else {
           // Nobody watches it any more: an open page for it would never end by itself.
-          log.warn({ detector: finding.detector, target: finding.target }, 'finding is not watched any more, resolving it');
+          log.warn(
+            { detector: finding.detector, target: finding.target },
+            'finding is not watched any more, resolving it',
+          );
           const ended: Finding = { ...finding, state: 'resolved', resolvedAt: options.now() };
           resolved.set(finding.id, ended);
           orphans.push(ended);
@@ -454,7 +465,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const recent = await store.findings({ state: 'resolved', limit: 1000 });
       for (const finding of [...recent].reverse()) ended.set(identityOf(finding), finding);
       const members = new Set(saved.incidents.flatMap((incident) => incident.findings));
-      for (const finding of recent) if (members.has(finding.id)) resolved.set(finding.id, finding);
+      for (const finding of recent) {
+        if (!members.has(finding.id)) continue;
+        resolved.set(finding.id, finding);
+        persisted.set(finding.id, finding);
+      }
       for (const name of new Set(saved.findings.map((finding) => finding.target))) freezeOrThaw(name);
       if (orphans.length > 0) await inOrder('commit', () => commit(orphans, AbortSignal.timeout(QUESTION_MS)));
     },

@@ -50,3 +50,12 @@ function targetsOfDatabase(name: string, database: DatabaseConfig): readonly Tar
 export function targetsOf(config: Config): readonly Target[] {
   return Object.entries(config.databases).flatMap(([name, database]) => targetsOfDatabase(name, database));
 }
+
+/**
+ * Who is asked about a finding, the first that fits: the target's own contact (its `contact`, or `contacts` by its
+ * name), then `contacts` by detector, by kind of target (`databases`), and `default`.
+ */
+export function contactOf(config: Config, target: Target, detector: string): string | null {
+  const { contacts } = config;
+  return target.contact ?? contacts[detector] ?? contacts[`${target.kind}s`] ?? contacts.default ?? null;
+}

@@ -333,8 +333,8 @@ test('1,000 series of a minute over 24 h stay below 4 KB each', () => {
   const b = baselines();
   const count = 1000;
   const labels = Array.from({ length: count }, (_, i) => ({ queryid: String(i) }));
-  for (let now = START; now <= START + 24 * HOUR; now += 5 * MINUTE) {
-    const points = Array.from({ length: 5 }, (_, i) => [now - (4 - i) * MINUTE, wave(now)] as const);
+  for (let now = START; now <= START + 24 * HOUR; now += 15 * MINUTE) {
+    const points = Array.from({ length: 15 }, (_, i) => [now - (14 - i) * MINUTE, wave(now)] as const);
     const one = series(points, { periodMs: MINUTE });
     b.observe(
       labels.map((own) => ({ ...one, labels: own })),

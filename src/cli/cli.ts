@@ -1,6 +1,7 @@
 /** The command line: argv → a command. Wrong usage exits 2, an error from the catalogue with its own code. */
 
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { closest, distance } from 'fastest-levenshtein';
 import { messageOf, RunbookdError } from '../model/index.ts';
 import { VERSION } from '../version.ts';
 import { check } from './check.ts';
@@ -11,6 +12,8 @@ import { createOutput, EXIT } from './output.ts';
 import { run } from './run.ts';
 
 const INTERNAL = new Set(['DETECTOR_FAILED', 'ABORTED', 'POLL_DEADLINE', 'STORE_WRITE']);
+/** Farther than this is another word, not a slip of the fingers. */
+const TYPO = 3;
 
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   const output = createOutput(io);
@@ -19,21 +22,26 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     .description('The troubleshooting runbook as a daemon: watches, walks the runbook, and pages with a diagnosis.')
     .version(VERSION)
     .exitOverride()
-    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text) => output.error(text.replace(/^error: /, 'runbookd: ').trimEnd()),
+    })
     .showHelpAfterError('(run with --help for the commands and options)')
     .addHelpText(
       'after',
       `
-Configuration comes from --config, else RUNBOOKD_CONFIG, else from DATABASE_URL (and REPLICA_URL,
-PAGERDUTY_ROUTING_KEY) alone.
+Without a command it runs. Configuration comes from --config, else RUNBOOKD_CONFIG, else from
+DATABASE_URL (and REPLICA_URL, PAGERDUTY_ROUTING_KEY) alone.
 
 Exit codes: 0 well, 1 a finding, 2 wrong usage or configuration or a second daemon on the store,
 3 could not look (blind or inconclusive), 4 internal error.`,
     );
-  const common = (command: Command): Command =>
+  const json = new Option('--json', 'print JSON');
+  const common = (command: Command, jsonOption = json): Command =>
     command
       .option('-c, --config <path>', 'configuration file or directory (also RUNBOOKD_CONFIG)')
-      .option('--json', 'print JSON');
+      .addOption(jsonOption);
   const action =
     (handler: (options: { config?: string; json?: boolean }, argument?: string) => Promise<number>) =>
     async (...args: unknown[]): Promise<void> => {
@@ -41,9 +49,20 @@ Exit codes: 0 well, 1 a finding, 2 wrong usage or configuration or a second daem
       code = await handler(command.opts(), command.args[0]);
     };
 
-  common(program.command('run', { isDefault: true }))
+  // What it writes is JSON anyway: taken so that every command takes it, but not worth a line of help.
+  const daemon = common(program.command('run', { isDefault: true }), new Option('--json').hideHelp())
     .description('watch, diagnose and page until stopped')
-    .action(action((options) => run(options, io, output)));
+    .allowExcessArguments();
+  daemon.action(
+    action((options, extra) => {
+      if (extra === undefined) return run(options, io, output);
+      if (argv.includes('run')) return daemon.error(`error: run takes no argument, found ${extra}`);
+      const names = program.commands.map((command) => command.name());
+      const near = closest(extra, names);
+      const hint = distance(extra, near) <= TYPO ? `did you mean ${near}?` : `known: ${names.join(', ')}`;
+      return daemon.error(`error: no command is named ${extra}; ${hint}`);
+    }),
+  );
   common(program.command('check'))
     .description('validate the configuration, try every source, say what cannot be seen')
     .action(action((options) => check(options, io, output)));
@@ -53,7 +72,7 @@ Exit codes: 0 well, 1 a finding, 2 wrong usage or configuration or a second daem
     .action(action((options, target) => diagnoseCommand(target, options, io, output)));
   common(program.command('detectors'))
     .argument('[id]', 'one detector in full')
-    .description('list the detectors with their causes and options')
+    .description('list the detectors with their causes, options and mitigations')
     .action(action((options, id) => detectorsCommand(id, options, io, output)));
 
   try {

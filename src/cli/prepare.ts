@@ -1,10 +1,10 @@
 /** What every command needs first: the configuration and the detectors that it speaks of. */
 
-import { loadAllDetectors } from '../app.ts';
 import type { Config } from '../config/index.ts';
 import { loadConfig } from '../config/index.ts';
 import type { AnyDetector } from '../sdk/detector.ts';
 import { parseTemplate } from '../sdk/template.ts';
+import { loadAllDetectors } from '../watch.ts';
 import type { Io } from './output.ts';
 
 export interface Prepared {
@@ -19,7 +19,8 @@ export async function prepare(
   { configOptional = false }: { readonly configOptional?: boolean } = {},
 ): Promise<Prepared> {
   const path = options.config ?? io.env.RUNBOOKD_CONFIG;
-  if (configOptional && path === undefined && io.env.DATABASE_URL === undefined) {
+  // Only a file can name detectors of its own: what the environment says to watch changes nothing about them.
+  if (configOptional && path === undefined) {
     return { config: null, detectors: await loadAllDetectors([]) };
   }
   const given = { ...(path === undefined ? {} : { path }), env: io.env, checkCommand: parseTemplate };

@@ -34,16 +34,19 @@ export function parseDatabaseUrl(text: string): ParsedDatabaseUrl {
   }
   const encode = 'characters such as @ / # ? % in a password must be percent-encoded';
   try {
-    const url = new URL(text);
+    // A user without a host, as libpq allows where the host is an option, is no URL to Node.
+    const url = new URL(text.replace(/^(postgres(?:ql)?:\/\/[^/?]*@)(?=[/?]|$)/, '$1localhost'));
     // An unencoded / # or ? ends the authority early, and the rest of a password would pass for the database's name.
-    if (/@|#|\/.*\//.test(url.pathname + url.search + url.hash))
+    if (/@/.test(url.pathname + url.search) || url.hash !== '' || url.pathname.includes('/', 1))
       return { ok: false, problem: `cannot be read: ${encode}` };
-    const host = decodeURIComponent(url.hostname) || url.searchParams.get('host') || 'localhost';
+    const host = url.searchParams.get('host') || decodeURIComponent(url.hostname) || 'localhost';
     if (host.includes(',')) return { ok: false, problem: 'names several hosts; give each server its own entry' };
-    const port = Number(url.port || url.searchParams.get('port') || 5432);
-    const user = decodeURIComponent(url.username) || url.searchParams.get('user') || 'postgres';
+    const port = Number(url.searchParams.get('port') || url.port || 5432);
+    const user = url.searchParams.get('user') || decodeURIComponent(url.username);
+    if (user === '') return { ok: false, problem: 'names no user; expected postgres://user@host:5432/database' };
     const database = decodeURIComponent(url.pathname.slice(1)) || url.searchParams.get('dbname') || user;
-    const hasPassword = url.password !== '' || ['password', 'sslpassword'].some((key) => url.searchParams.has(key));
+    const hasPassword =
+      decodeURIComponent(url.password) !== '' || ['password', 'sslpassword'].some((key) => url.searchParams.has(key));
     return { ok: true, address: { host: host.replace(/^\[|\]$/g, ''), port, database }, hasPassword };
   } catch {
     // The parser's message would quote the URL, password included.

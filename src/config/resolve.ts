@@ -142,8 +142,7 @@ function resolveDatabase(
   const path = ['databases', name];
   const { url, address } = resolveUrl(database.url, [...path, 'url'], context, report);
   const contacts = new Map(Object.entries(raw.contacts));
-  const contact =
-    database.contact ?? contacts.get(name) ?? contacts.get('databases') ?? contacts.get('default') ?? null;
+  const contact = database.contact ?? contacts.get(name) ?? null;
   return {
     url,
     address,
@@ -244,12 +243,15 @@ function checkContacts(raw: RawConfig, context: ResolveContext, report: Report):
     name,
     ...Object.keys(replicas).map((replica) => `${name}/${replica}`),
   ]);
+  // Without the detectors nothing can be said of a key that may be the id of one.
+  if (context.detectors === null) return;
+  const fixed = ['default', 'databases', ...context.detectors.map(({ id }) => id)];
   for (const key of Object.keys(raw.contacts)) {
     const [database = '', replica] = key.split('/');
     const target = ['databases', database, ...(replica === undefined ? [] : ['replicas', replica])];
-    if (key === 'default' || key === 'databases' || context.written(target)) continue;
-    const near = suggest(key, ['default', 'databases', ...names], 'expected one of');
-    report(invalid(['contacts', key], `there is no such target${near}`));
+    if (fixed.includes(key) || context.written(target)) continue;
+    const near = suggest(key, [...names, ...fixed], 'expected one of');
+    report(invalid(['contacts', key], `there is no such target or detector${near}`));
   }
 }
 

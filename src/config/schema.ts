@@ -169,12 +169,14 @@ export const configSchema = z.strictObject({
     .meta({ description: 'where pages go; without any they are only in the log and the API' }),
   contacts: z
     .record(
-      z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, { error: 'expected the name of a target' }),
+      z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})?$/, {
+        error: 'expected the name of a target or detector',
+      }),
       contact,
     )
     .prefault({})
     .meta({
-      description: 'who is asked when a target breaks: default, databases, or by the name of a target',
+      description: 'who is asked when something breaks: by the name of a target or detector, databases, or default',
       examples: [{ default: '#oncall', databases: '@dba' }],
     }),
   commands: z

@@ -18,6 +18,7 @@ export interface ReplicaConfig {
   readonly rds: string | null;
   /** How people get in, for commands in pages; never the daemon's own URL. */
   readonly operatorCommand: string;
+  /** Its own only: `contacts` has those of detectors, of all databases, and the default. */
   readonly contact: string | null;
 }
 

@@ -96,7 +96,7 @@ function parse(text: string, file: number): { readonly tree: Tree | null; readon
   const lines = new LineCounter();
   // prettyErrors would quote the source, secrets included.
   const options = { lineCounter: lines, prettyErrors: false, schema: 'core', resolveKnownTags: false } as const;
-  const document = parseDocument(text, { ...options, stringKeys: true, merge: false });
+  const document = parseDocument(text, { ...options, stringKeys: true, uniqueKeys: false, merge: false });
   const errors = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
     line: Math.max(1, lines.linePos(pos[0]).line),
     message: syntaxMessage(code, message),
@@ -115,7 +115,6 @@ function parse(text: string, file: number): { readonly tree: Tree | null; readon
 /** Some of the parser's messages quote the source after a colon. */
 function syntaxMessage(code: string, message: string): string {
   if (code === 'MULTIPLE_DOCS') return 'several documents (---) in one file, expected one';
-  if (code === 'DUPLICATE_KEY') return 'the same key twice in one map';
   if (code === 'TAG_RESOLVE_FAILED') return 'tags (!…) are not allowed';
   if (code === 'RESOURCE_EXHAUSTION') return 'nested too deeply';
   const text = message.replace(/: ".*$/s, '').split('\n')[0]!;
@@ -150,6 +149,8 @@ function convert(document: Document.Parsed, contents: ParsedNode, lines: LineCou
         const keyLine = key?.range ? lineAt(key.range[0]) : line;
         const name = isScalar(key) ? String(key.value) : '';
         if (name === '__proto__') throw new TreeError(keyLine, 'the key __proto__ is not allowed');
+        // Checked here because the parser compares each key with all others: minutes for a hostile file.
+        if (entries.has(name)) throw new TreeError(keyLine, 'the same key twice in one map');
         entries.set(name, visit(pair.value as ParsedNode | null, keyLine, depth + 1));
       }
       return { kind: 'map', entries, file, line };

@@ -5,7 +5,7 @@ import type { AnyDetector } from '../sdk/detector.ts';
 import { parseTemplate } from '../sdk/template.ts';
 
 const ID = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
-const LIFECYCLE = ['pollSeconds', 'holdSeconds', 'clearPolls', 'clearSeconds', 'rewalkSeconds'];
+const LIFECYCLE = ['pollSeconds', 'holdSeconds', 'clearPolls', 'clearSeconds', 'flapHoldSeconds', 'rewalkSeconds'];
 
 /** All breaches in words; empty when the detector is fit to run. `fileId` is the name of the file that it came from. */
 export function breaches(value: unknown, fileId: string): readonly string[] {

@@ -5,7 +5,7 @@ import { isFlapping, step } from './lifecycle.ts';
 
 const T0 = Date.UTC(2026, 10, 23, 14, 0, 0);
 const POLL_MS = 15_000;
-const OPTIONS = { holdMs: 30_000, clearPolls: 2, clearMs: 0 };
+const OPTIONS = { holdMs: 30_000, clearPolls: 2, clearMs: 0, flapHoldMs: 300_000 };
 
 function symptomAt(latest: number): Symptom {
   return {
@@ -102,6 +102,10 @@ describe('the life of a finding', () => {
     expect(events.at(-1)).toBeNull();
     // 5 min of clean polls after the last turn end it.
     expect(play(`xxx.x.x.x${'.'.repeat(21)}`).events.at(-1)).toBe('resolved');
+  });
+
+  test('without a flap hold a flapping finding resolves as any other', () => {
+    expect(play('xxx.x.x.x..', { ...OPTIONS, flapHoldMs: 0 }).events.at(-1)).toBe('resolved');
   });
 
   test('turns are counted over lives: a finding that comes back again and again is held', () => {

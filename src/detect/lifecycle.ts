@@ -5,7 +5,7 @@
  *                          └──clean──▶ (dropped)       ▲ symptom again before that: a turn
  *
  * The hold is measured from the onset as the symptom knows it, so that what has lasted for minutes when first seen
- * fires at once. A finding clears only after `clearPolls` clean judgements on newer data and `clearMs`. Missing data
+ * fires at once, as does what the rule calls urgent. A finding clears only after `clearPolls` clean judgements on newer data and `clearMs`. Missing data
  * neither clears nor counts. Three turns within two hours are flapping: then the resolve is held, longer each time.
  */
 
@@ -15,6 +15,8 @@ export interface LifecycleOptions {
   readonly holdMs: number;
   readonly clearPolls: number;
   readonly clearMs: number;
+  /** Clean time that a flapping finding needs first; doubles with each further turn, up to an hour. 0: no difference. */
+  readonly flapHoldMs: number;
 }
 
 export interface StepInput {
@@ -39,7 +41,6 @@ export interface Step {
 
 const FLAP_WINDOW_MS = 2 * 3_600_000;
 const FLAP_TURNS = 3;
-const FLAP_CLEAR_MS = 5 * 60_000;
 const FLAP_CLEAR_MAX_MS = 3_600_000;
 
 export function step(input: StepInput): Step {
@@ -114,14 +115,15 @@ function unseen(input: StepInput): Step {
 
 function fireIfHeld(finding: Finding, input: StepInput, otherwise: StepEvent): Step {
   const since = Math.min(finding.symptom.onset.latest, finding.firstSeenAt);
-  if (input.now - since < input.options.holdMs) return { finding, event: otherwise };
+  if (finding.symptom.urgent !== true && input.now - since < input.options.holdMs) return { finding, event: otherwise };
   return { finding: { ...finding, state: 'firing', firedAt: input.now }, event: 'fired' };
 }
 
 function clearAfterMs(finding: Finding, input: StepInput): number {
   const turns = recentTurns(finding.turns, input.now).length;
   if (turns < FLAP_TURNS) return input.options.clearMs;
-  return Math.max(input.options.clearMs, Math.min(FLAP_CLEAR_MS * 2 ** (turns - FLAP_TURNS), FLAP_CLEAR_MAX_MS));
+  const { clearMs, flapHoldMs } = input.options;
+  return Math.max(clearMs, Math.min(flapHoldMs * 2 ** (turns - FLAP_TURNS), FLAP_CLEAR_MAX_MS));
 }
 
 function recentTurns(turns: readonly EpochMs[], now: EpochMs): readonly EpochMs[] {

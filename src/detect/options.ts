@@ -17,5 +17,6 @@ export function lifecycleOf(values: Values): LifecycleOptions {
     holdMs: Number(values.holdSeconds) * 1000,
     clearPolls: Number(values.clearPolls),
     clearMs: Number(values.clearSeconds) * 1000,
+    flapHoldMs: Number(values.flapHoldSeconds) * 1000,
   };
 }

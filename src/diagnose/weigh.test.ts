@@ -16,7 +16,11 @@ const RENDER = { commands: 'runbook', overrides: {} } as const;
 
 /** Probes whose weight is the answer's `used`, so that a case can set each one. */
 function detectorWith(
-  hypotheses: readonly { readonly cause: string; readonly prior: number; readonly probes: readonly (readonly [string, string, number])[] }[],
+  hypotheses: readonly {
+    readonly cause: string;
+    readonly prior: number;
+    readonly probes: readonly (readonly [string, string, number])[];
+  }[],
 ): AnyDetector {
   return defineDetector({
     id: 'test',
@@ -88,11 +92,27 @@ describe('weighing', () => {
   });
 
   test('only the strongest of a factor counts', () => {
-    const subject = caseOf(detectorWith([{ cause: 'a', prior: 0.5, probes: [['p', 'same', 2], ['qq', 'same', 1], ['rrr', 'other', 1]] }]));
+    const subject = caseOf(
+      detectorWith([
+        {
+          cause: 'a',
+          prior: 0.5,
+          probes: [
+            ['p', 'same', 2],
+            ['qq', 'same', 1],
+            ['rrr', 'other', 1],
+          ],
+        },
+      ]),
+    );
     const cause = weigh(subject, answersFor(subject), RENDER).causes[0];
     // plogis(3) in R: 0.9525741
     expect(cause?.confidence).toBe(0.9526);
-    expect(cause?.evidence.map((line) => [line.probe, line.counted])).toEqual([['p', true], ['qq', false], ['rrr', true]]);
+    expect(cause?.evidence.map((line) => [line.probe, line.counted])).toEqual([
+      ['p', true],
+      ['qq', false],
+      ['rrr', true],
+    ]);
   });
 
   test('causes are independent: two true ones are two high figures, and the unexplained share is the product', () => {
@@ -130,23 +150,59 @@ describe('weighing', () => {
         { cause: 'b', prior: 0.2, probes: [['x', 'f', 1]] },
       ]),
     );
-    expect(weigh(subject, answersFor(subject, [1]), RENDER).gaps).toMatchObject([{ because: 'timeout', hides: ['a', 'b'] }]);
+    expect(weigh(subject, answersFor(subject, [1]), RENDER).gaps).toMatchObject([
+      { because: 'timeout', hides: ['a', 'b'] },
+    ]);
   });
 
   test('a probe that throws costs its own line and nothing else', () => {
-    const detector = detectorWith([{ cause: 'a', prior: 0.5, probes: [['p', 'f', 2], ['qq', 'g', 1]] }]);
-    const broken = { ...detector, hypotheses: detector.hypotheses.map((one) => ({ ...one, probes: one.probes.map((p) => (p.id === 'qq' ? { ...p, judge: () => { throw new Error('boom'); } } : p)) })) };
+    const detector = detectorWith([
+      {
+        cause: 'a',
+        prior: 0.5,
+        probes: [
+          ['p', 'f', 2],
+          ['qq', 'g', 1],
+        ],
+      },
+    ]);
+    const broken = {
+      ...detector,
+      hypotheses: detector.hypotheses.map((one) => ({
+        ...one,
+        probes: one.probes.map((p) =>
+          p.id === 'qq'
+            ? {
+                ...p,
+                judge: () => {
+                  throw new Error('boom');
+                },
+              }
+            : p,
+        ),
+      })),
+    };
     const subject = caseOf(broken);
     const diagnosis = weigh(subject, answersFor(subject), RENDER);
     expect(diagnosis.causes[0]).toMatchObject({ confidence: 0.8808 });
-    expect(diagnosis.causes[0]?.evidence.find((line) => line.probe === 'qq')).toMatchObject({ state: 'unknown', because: 'error' });
+    expect(diagnosis.causes[0]?.evidence.find((line) => line.probe === 'qq')).toMatchObject({
+      state: 'unknown',
+      because: 'error',
+    });
   });
 });
 
 describe('the walk', () => {
   test('asks each question once, and one that hangs costs one unknown', async () => {
     const detector = detectorWith([
-      { cause: 'a', prior: 0.5, probes: [['p', 'f', 2], ['x', 'g', 1]] },
+      {
+        cause: 'a',
+        prior: 0.5,
+        probes: [
+          ['p', 'f', 2],
+          ['x', 'g', 1],
+        ],
+      },
       { cause: 'b', prior: 0.5, probes: [['qq', 'f', 2]] },
     ]);
     const asked: string[] = [];
@@ -171,7 +227,9 @@ describe('the walk', () => {
   test('the same answers give the same bytes in another process, another time zone and another order', () => {
     const script = fileURLToPath(new URL('./testdata/same-bytes.ts', import.meta.url));
     const run = (zone: string, order: string): string =>
-      execFileSync(process.execPath, [script, order], { env: { ...process.env, TZ: zone, LANG: 'de_DE.UTF-8' } }).toString();
+      execFileSync(process.execPath, [script, order], {
+        env: { ...process.env, TZ: zone, LANG: 'de_DE.UTF-8' },
+      }).toString();
     const first = run('UTC', 'forward');
     expect(first.length).toBeGreaterThan(500);
     expect(run('America/Los_Angeles', 'backward')).toBe(first);

@@ -16,4 +16,6 @@ export interface Target {
    * `rdsInstance`, `host`, `port`, `database`. Never a secret, never the daemon's own URL.
    */
   readonly slots: Readonly<Record<string, string>>;
+  /** The same for each configured replica, by its name: `replicaPsql`, `rdsReplica`. */
+  readonly replicas?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }

@@ -12,6 +12,7 @@ import type {
   PageSection,
   RankedCause,
   RenderedMitigation,
+  RuledOut,
 } from '../model/index.ts';
 import { clockTime, duration, percent } from '../model/index.ts';
 
@@ -22,6 +23,8 @@ export interface PageContext {
   readonly url: string | null;
   /** One line on top of an update or a resolve. */
   readonly news: string | null;
+  /** Set when nobody has watched before that time and nobody watches after: a single look. */
+  readonly lookedSince?: EpochMs;
 }
 
 export interface Page {
@@ -40,12 +43,12 @@ export function buildPage(incident: Incident, context: PageContext): Page {
   };
   if (context.news !== null) add('NEWS', 100, [context.news]);
   add('WHAT', 99, [symptom.summary]);
-  add('SINCE', 98, [sinceLine(symptom.onset, diagnosis, context.now)]);
+  add('SINCE', 98, [sinceLine(symptom.onset, diagnosis, context)]);
   if (diagnosis === null) {
     add('LIKELY', 97, ['cause not looked for yet']);
   } else {
-    addCauses(add, diagnosis);
-    add('RULED OUT', 60, [listOr(diagnosis.ruledOut.map(ruledOutText), 'nothing')]);
+    addCauses(add, diagnosis, context.lookedSince === undefined);
+    add('RULED OUT', 60, [listOr(ruledOutTexts(diagnosis.ruledOut), 'nothing')]);
     add('NOT SEEN', 70, notSeenLines(diagnosis));
     add('OTHERWISE', 40, [otherwiseLine(diagnosis)]);
   }
@@ -71,7 +74,12 @@ export function summaryLine(incident: Incident, context: Pick<PageContext, 'now'
     return `${head} · cause unclear${diagnosis?.verdict === 'inconclusive' ? ', could not see enough' : ''}`;
   }
   const fact = tellingFact(first);
-  return `${head}${fact === null ? '' : ` ${fact}`} · ${percent(first.confidence)} ${causeWords(first.cause)}`;
+  return `${head}${fact === null ? '' : joined(fact)} · ${percent(first.confidence)} ${causeWords(first.cause)}`;
+}
+
+/** `… blocked for 2 min by pid 2134`, but `… unreachable for 30 s, connection refused`. */
+function joined(fact: string): string {
+  return /^(?:by|with|since|held up by) /.test(fact) ? ` ${fact}` : `, ${fact}`;
 }
 
 function tellingFact(cause: RankedCause): string | null {
@@ -79,16 +87,22 @@ function tellingFact(cause: RankedCause): string | null {
   return line?.headline ?? null;
 }
 
-function sinceLine(onset: Interval, diagnosis: Diagnosis | null, now: EpochMs): string {
+function sinceLine(onset: Interval, diagnosis: Diagnosis | null, { now, lookedSince }: PageContext): string {
   const ago = age(now - onset.latest);
   const from = clockTime(onset.earliest);
   const to = clockTime(onset.latest);
-  const when = from === to ? `${to} UTC (${ago} ago).` : `between ${from} and ${to} UTC (${ago} ago).`;
+  // What a first look finds was there before: an onset as late as that look is the look's own time.
+  const found = lookedSince !== undefined && onset.latest >= lookedSince - 1000;
+  const between = from === to ? `${to} UTC (${ago} ago).` : `between ${from} and ${to} UTC (${ago} ago).`;
+  const when = found ? `before ${to} UTC, when this look began; how long before is not known.` : between;
   if (diagnosis === null) return when;
   const changes = diagnosis.changes;
   if (changes === null) return `${when} Whether something was changed before could not be read.`;
   const lookback = duration(changes.lookbackMs / 1000);
-  if (changes.seen.length === 0) return `${when} No change is known in the ${lookback} before.`;
+  if (changes.seen.length === 0) {
+    const unwatched = lookedSince === undefined ? '' : '; a single look knows of restarts only';
+    return `${when} No change is known in the ${lookback} before${unwatched}.`;
+  }
   const seen = changes.seen.slice(0, 3).map((change) => `${clockTime(change.at.latest)} ${change.summary}`);
   const more = changes.seen.length > 3 ? ` and ${changes.seen.length - 3} more` : '';
   return `${when} Changed in the ${lookback} before: ${seen.join('; ')}${more}.`;
@@ -96,7 +110,7 @@ function sinceLine(onset: Interval, diagnosis: Diagnosis | null, now: EpochMs): 
 
 type Add = (heading: string, value: number, lines: readonly string[]) => void;
 
-function addCauses(add: Add, diagnosis: Diagnosis): void {
+function addCauses(add: Add, diagnosis: Diagnosis, watching: boolean): void {
   const [first, second] = diagnosis.causes;
   if (first === undefined) {
     add('LIKELY', 97, ['no known cause is left: all that this runbook knows was ruled out']);
@@ -106,7 +120,7 @@ function addCauses(add: Add, diagnosis: Diagnosis): void {
     const also = diagnosis.causes.slice(1).filter((cause) => cause.confidence >= 0.5);
     for (const cause of [first, ...also])
       add(cause === first ? 'LIKELY' : 'ALSO', cause === first ? 97 : 80, causeLines(cause));
-    add('DO FIRST', 96, doFirst(first));
+    add('DO FIRST', 96, doFirst(first, watching));
     return;
   }
   const verdict = diagnosis.verdict === 'inconclusive' ? 'Could not see enough to say.' : 'Cause unclear.';
@@ -141,32 +155,48 @@ function labelled(label: string, lines: readonly string[]): readonly string[] {
 
 type Shown = Extract<RenderedMitigation, { readonly command: string }>;
 
+const MOST_COMMANDS = 3;
+
 /** At most three commands, read-only first; what is withheld is said. */
-function doFirst(cause: RankedCause): readonly string[] {
+function doFirst(cause: RankedCause, watching: boolean): readonly string[] {
   const shown = cause.mitigations.filter((one): one is Shown => 'command' in one);
   const act = shown.find((one) => one.risk !== 'read-only');
-  const look = act?.precheck ?? shown.find((one) => one.risk === 'read-only')?.command ?? null;
-  const lines: string[] = [];
-  if (look !== null) lines.push(`look:    ${look}`);
+  const looks = shown.filter((one) => one.risk === 'read-only').map((one) => one.command);
+  const first = act === undefined ? looks.slice(0, MOST_COMMANDS) : [act.precheck ?? looks[0] ?? []].flat();
+  const lines = first.map(
+    (command, index) => `${index === 0 ? 'look:' : 'and:'}${' '.repeat(index === 0 ? 4 : 5)}${command}`,
+  );
   if (act !== undefined) {
     lines.push(`then:    ${act.command}`);
     if (act.alternative !== null) lines.push(`or:      ${act.alternative}`);
     lines.push(`risk:    ${riskWords(act)}`);
     if (act.undo !== null) lines.push(`undo:    ${act.undo}`);
     if (act.verify !== null && act.alternative === null) lines.push(`verify:  ${act.verify}`);
-    if (act.effect !== null) lines.push(`expect:  ${act.effect}; runbookd checks and reports here`);
+    if (act.effect !== null)
+      lines.push(`expect:  ${act.effect}${watching ? '; runbookd checks and reports here' : ''}`);
   }
-  for (const one of cause.mitigations) if ('withheld' in one) lines.push(`withheld: ${one.title}: ${one.withheld}`);
+  // Where a step can be shown, the ones that cannot are in the details; where none can, the first says what is missing.
+  const withheld = cause.mitigations.find((one) => 'withheld' in one);
+  if (act === undefined && withheld !== undefined && 'withheld' in withheld) {
+    lines.push(`withheld: ${withheld.title}: ${withheld.withheld}`);
+  }
   return lines;
 }
 
 function riskWords(mitigation: Shown): string {
-  return mitigation.riskText === '' ? mitigation.risk : `${mitigation.risk}: ${mitigation.riskText}`;
+  const { risk, riskText } = mitigation;
+  return riskText === '' || riskText.startsWith(risk) ? riskText || risk : `${risk}: ${riskText}`;
 }
 
-function ruledOutText(ruledOut: Diagnosis['ruledOut'][number]): string {
-  const variant = ruledOut.variant === null ? '' : `, ${causeWords(ruledOut.variant)}`;
-  return `${causeWords(ruledOut.cause)}${variant} (${ruledOut.because})`;
+/** Variants of one cause that the same fact rules out are one item: `database unreachable: tls, hung (…)`. */
+function ruledOutTexts(all: readonly RuledOut[]): readonly string[] {
+  const groups = Map.groupBy(all, ({ cause, on, because }) => JSON.stringify([cause, on, because]));
+  return [...groups.values()].map((group) => {
+    const { cause, because } = group[0]!;
+    const variants = group.flatMap(({ variant }) => (variant === null ? [] : [causeWords(variant)]));
+    const names = variants.length === 0 ? '' : `${variants.length === 1 ? ',' : ':'} ${variants.join(', ')}`;
+    return `${causeWords(cause)}${names} (${because})`;
+  });
 }
 
 function notSeenLines(diagnosis: Diagnosis): readonly string[] {

@@ -187,6 +187,11 @@ export function sinceOnset(facts: Facts, minimumMs = 60_000): Window {
   return { from: Math.min(facts.onset.earliest, facts.now - minimumMs), to: facts.now };
 }
 
+/** This moment only: what effects ask, so that no earlier state answers for the present one. */
+export function rightNow(facts: Facts): Window {
+  return { from: facts.now, to: facts.now };
+}
+
 /** A question about the hypothesis' target. */
 export function ask<K extends QuestionKind>(
   kind: K,

@@ -58,6 +58,7 @@ export interface LifecycleSpecs {
   readonly holdSeconds: NumberSpec;
   readonly clearPolls: NumberSpec;
   readonly clearSeconds: NumberSpec;
+  readonly flapHoldSeconds: NumberSpec;
   readonly rewalkSeconds: NumberSpec;
 }
 
@@ -83,6 +84,11 @@ export function lifecycleOptions(defaults: LifecycleDefaults): LifecycleSpecs {
       minimum: 0,
       maximum: 86_400,
     }),
+    flapHoldSeconds: number(
+      300,
+      'how long a symptom that has come and gone three times in two hours must be gone; doubles with each further time',
+      { unit: 's', minimum: 0, maximum: 3600 },
+    ),
     rewalkSeconds: number(60, 'how often the diagnosis is made anew while the finding fires', {
       unit: 's',
       minimum: 1,

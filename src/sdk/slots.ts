@@ -62,6 +62,14 @@ export const SLOTS = {
     description: 'end of a time range, UTC',
     pattern: /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$/,
   },
+  planOption: {
+    description: 'EXPLAIN (generic_plan), which Postgres has from version 16 on',
+    pattern: /^generic_plan$/,
+  },
+  systemScope: {
+    description: 'ALTER SYSTEM, which RDS and Aurora refuse: use the parameter group there',
+    pattern: /^system$/,
+  },
   settingName: { description: 'a Postgres setting', pattern: /^[a-z_][a-z0-9_.]{0,62}$/ },
   poolSize: { description: 'a number of connections', pattern: /^[1-9][0-9]{0,4}$/ },
   maxConnections: { description: 'a value of max_connections', pattern: /^[1-9][0-9]{0,5}$/ },

@@ -10,6 +10,8 @@ export function encode(value: unknown): string {
 
 /** Throws SyntaxError for text that is not JSON. The type is the caller's word: only what `encode` wrote comes here. */
 export function decode<T>(text: string): T {
+  // A reviver makes parsing several times slower, and few rows hold such a number.
+  if (!text.includes('{"$number":')) return JSON.parse(text) as T;
   return JSON.parse(text, (_key, item: unknown) =>
     typeof item === 'object' && item !== null && '$number' in item ? Number(item.$number) : item,
   ) as T;

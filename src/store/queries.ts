@@ -147,7 +147,7 @@ export function createStore({ db, now, failure, close }: QueryContext): Store {
     readSnapshot: (key) =>
       reading(async () => {
         const row = await db.selectFrom('snapshot').select(['state', 'at']).where('key', '=', key).executeTakeFirst();
-        return row ?? null;
+        return row === undefined ? null : { state: row.state, at: row.at };
       }),
 
     prune: (before) => writing(() => db.transaction().execute((tx) => deleteOld(tx, column(before)))),

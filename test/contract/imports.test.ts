@@ -33,6 +33,7 @@ const WIRING = new Set([
   'targets.ts',
   'new-id.ts',
   'version.ts',
+  'watch.ts',
 ]);
 
 function files(directory: string): readonly string[] {

@@ -96,7 +96,8 @@ export function readEvent(type: 'alert' | 'change', text: string): ReadEvent {
   const parsed = alertSchema.safeParse(json);
   if (!parsed.success) return { event: null, errors: parsed.error.issues.map(({ message }) => message) };
   const { data } = parsed;
-  const payload = data.event_action === 'trigger' ? data.payload : null;
+  // A resolve may carry a payload, which nothing checks.
+  const payload = alertPayload.safeParse(data.payload).data;
   const event: ReceivedEvent = {
     action: data.event_action,
     routingKey: data.routing_key,

@@ -95,6 +95,8 @@ export interface PagerDutyWorld {
   /** A person resolves the open incident of that key; false when there is none. */
   resolveByHand(dedupKey: string): boolean;
   waitFor(predicate: (ledger: PagerDutyLedger) => boolean, deadlineMs: number): Promise<PagerDutyLedger>;
+  /** Forgets requests and incidents; the next test starts with an empty ledger. */
+  clear(): void;
   /** Open connections, for leaks. */
   connections(): number;
   close(): Promise<void>;
@@ -256,6 +258,9 @@ export async function startPagerDuty(options: PagerDutyOptions = {}): Promise<Pa
     },
     waitFor: (predicate, deadlineMs) =>
       waitUntil('pagerduty ledger', () => (predicate(ledger()) ? ledger() : null), { timeoutMs: deadlineMs }),
+    clear: () => {
+      for (const list of [requests, incidents, changes, dropped]) list.length = 0;
+    },
     connections: () => sockets.size,
     close: async () => {
       const closed = once(server, 'close');

@@ -63,7 +63,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 
   const launch = async (name: 'primary' | 'standby', extra: Readonly<Record<string, string>>): Promise<OwnedServer> => {
     const dataDirectory = join(directory, name);
-    await copyDirectory(template, dataDirectory);
     if (name === 'standby') await writeOwned(join(dataDirectory, 'standby.signal'), '', binaries);
     for (let attempt = 1; ; attempt += 1) {
       const port = await freePort();
@@ -99,6 +98,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     }
   };
 
+  const names = withStandby ? ['primary', 'standby'] : ['primary'];
+  await Promise.all(names.map((name) => copyDirectory(template, join(directory, name))));
   const primary = await launch('primary', {});
   let standby: OwnedServer | undefined;
   if (withStandby) {

@@ -52,19 +52,24 @@ export interface Reaper {
 }
 
 // Waits for the end of its standard input, which the kernel closes however the parent dies (SIGKILL included), then
-// stops every postmaster whose data directory lies in $1 and removes $1. A stopped postmaster (SIGSTOP) is continued
-// first; SIGQUIT makes it kill its children, stopped ones too, after five seconds, and remove its shared memory, which
-// SIGKILL would leak. The command line is compared, so that a reused process id is never hit.
+// stops every postmaster whose data directory lies in $1 and removes $1. SIGQUIT makes a postmaster take its children
+// and its shared memory with it, which SIGKILL would leak; whoever was stopped (SIGSTOP) has to be continued for that,
+// or else the postmaster kills it after five seconds. The command line is compared, so that a reused process id is
+// never hit.
 const reaperScript = `
 trap '' INT TERM HUP
 cat >/dev/null
+postmasters=
 for file in "$1"/*/postmaster.pid; do
-  [ -f "$file" ] || continue
-  read -r pid <"$file"
-  { tr '\\0' ' ' <"/proc/$pid/cmdline" || ps -o command= -p "$pid"; } 2>/dev/null | grep -qF "$1/" || continue
-  kill -QUIT "$pid"; kill -CONT "$pid"
-  tries=0
-  while kill -0 "$pid" && [ $tries -lt 80 ]; do sleep 0.1; tries=$((tries + 1)); done
+  read -r pid <"$file" || continue
+  { tr '\\0' ' ' <"/proc/$pid/cmdline" || ps -o command= -p "$pid"; } | grep -qF "$1/" || continue
+  kill -QUIT "$pid"
+  kill -CONT "$pid" $(cat "/proc/$pid/task/$pid/children")
+  postmasters="$postmasters $pid"
+done 2>/dev/null
+tries=0
+for pid in $postmasters; do
+  while kill -0 "$pid" && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
 done 2>/dev/null
 rm -rf "$1"
 `;

@@ -12,6 +12,7 @@ export function sampleFinding(id: string, fields: Partial<Finding> = {}): Findin
     subject: '',
     state: 'firing',
     noData: false,
+    noDataSince: null,
     symptom: {
       detector: 'lock-contention',
       target: 'main-db',
@@ -57,10 +58,28 @@ export function sampleIncident(id: string, fields: Partial<Incident> = {}): Inci
     findings: [`${id}-finding`],
     lead: sampleFinding(`${id}-finding`),
     log: [
-      { at: AT, reason: 'opened', severity: 'critical', cause: null, effect: null, headline: '14 sessions blocked' },
+      {
+        at: AT,
+        reason: 'opened',
+        severity: 'critical',
+        cause: null,
+        effect: null,
+        headline: '14 sessions blocked',
+        measure: 14,
+      },
     ],
     pagedSeverities: ['critical'],
-    effects: [{ mitigation: 'terminate', state: 'worked', observed: '0 blocked', at: AT, appliedAt: AT }],
+    effects: [
+      {
+        detector: 'lock-contention',
+        mitigation: 'terminate',
+        slots: { pid: 2134 },
+        state: 'worked',
+        observed: '0 blocked',
+        at: AT,
+        appliedAt: AT,
+      },
+    ],
     ...fields,
   };
 }

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import type { Binaries, PostgresVersion } from './binaries.ts';
+import { type OpenClient, openClient } from './clients.ts';
 import { childrenOf, signalProcess } from './processes.ts';
 import { databaseName, passwords, type Role } from './schema.ts';
 import { postmasterState, spawnPostgres } from './template.ts';
@@ -77,7 +77,7 @@ export function createServer(options: ServerOptions): OwnedServer {
   const { name, version, port, dataDirectory, logPath, binaries, closing } = options;
   const adminUrl = connectionUrl(port, 'admin');
   let child: ChildProcess | undefined;
-  let adminClient: pg.Client | undefined;
+  let adminClient: OpenClient | undefined;
   let adminTurn: Promise<unknown> = Promise.resolve();
 
   const running = (): boolean => child !== undefined && child.exitCode === null && child.signalCode === null;
@@ -90,27 +90,23 @@ export function createServer(options: ServerOptions): OwnedServer {
     return text.trimEnd().split('\n').slice(-lines).join('\n');
   };
 
-  const connectAdmin = async (): Promise<pg.Client> => {
+  const connectAdmin = async (): Promise<OpenClient> => {
     if (adminClient !== undefined) return adminClient;
-    const client = new pg.Client({
+    const opened = await openClient({
       connectionString: adminUrl,
       application_name: 'world-admin',
-      connectionTimeoutMillis: 5_000,
       query_timeout: 60_000,
     });
-    const forget = (): void => {
-      if (adminClient === client) adminClient = undefined;
-    };
-    client.on('error', forget);
-    client.on('end', forget);
-    await client.connect();
-    adminClient = client;
-    return client;
+    opened.client.on('end', () => {
+      if (adminClient === opened) adminClient = undefined;
+    });
+    adminClient = opened;
+    return opened;
   };
   const closeAdmin = async (): Promise<void> => {
-    const client = adminClient;
+    const opened = adminClient;
     adminClient = undefined;
-    await client?.end().catch(() => undefined);
+    await opened?.close();
   };
   // In turns: `pg` deprecates a second query on a client whose first is still running.
   const admin = <Result extends Row = Row>(
@@ -118,7 +114,7 @@ export function createServer(options: ServerOptions): OwnedServer {
     params: readonly unknown[] = [],
   ): Promise<readonly Result[]> => {
     const turn = adminTurn.then(async () => {
-      const client = await connectAdmin();
+      const { client } = await connectAdmin();
       const { rows } = await client.query<Result>(sql, [...params]);
       return rows as readonly Result[];
     });

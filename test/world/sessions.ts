@@ -1,8 +1,7 @@
-import { Socket } from 'node:net';
-import pg from 'pg';
+import { openClient } from './clients.ts';
 import type { Role } from './schema.ts';
 import { connectionUrl, type PostgresServer, type Row } from './server.ts';
-import { waitUntil, withDeadline } from './wait.ts';
+import { waitUntil } from './wait.ts';
 
 /** One database session under our control, as an application would hold it. */
 export interface Session {
@@ -21,35 +20,25 @@ export async function openSession(
   applicationName: string,
   role: Role = 'app',
 ): Promise<Session> {
-  const socket = new Socket();
-  const client = new pg.Client({
-    stream: () => socket,
+  const { client, close } = await openClient({
     connectionString: connectionUrl(server.port, role),
     application_name: applicationName,
-    connectionTimeoutMillis: 10_000,
   });
-  client.on('error', () => undefined);
+  // A world that is released with a fault still in it must not leave open sockets, which keep the process alive.
+  server.closing.addEventListener('abort', () => void close(), { once: true });
+  const query = async (sql: string, params: readonly unknown[] = []): Promise<readonly Row[]> =>
+    (await client.query<Row>(sql, [...params])).rows;
   try {
-    await client.connect();
-    // `end` waits for the server to hang up, which a stopped one never does.
-    const close = (): Promise<void> =>
-      withDeadline('the session to end', 1_000, client.end()).catch(() => {
-        socket.destroy();
-      });
-    // A world that is released with a fault still in it must not leave open sockets, which keep the process alive.
-    server.closing.addEventListener('abort', () => void close(), { once: true });
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    const query = async (sql: string, params: readonly unknown[] = []): Promise<readonly Row[]> =>
-      (await client.query<Row>(sql, [...params])).rows;
     return {
-      pid: rows[0]?.pid ?? 0,
+      pid: rows[0]!.pid,
       applicationName,
       query,
       start: (sql, params) => void query(sql, params).catch(() => undefined),
       close,
     };
   } catch (error) {
-    socket.destroy();
+    await close();
     throw error;
   }
 }

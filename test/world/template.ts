@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { appendFile, chown, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import pg from 'pg';
 import { type Binaries, cacheFolder, findBinaries, makeOnce, type PostgresVersion } from './binaries.ts';
+import { openClient } from './clients.ts';
 import { freePort } from './ports.ts';
 import { databaseName, databaseSql, passwords, rolesSql, schemaSql, vacuumSql } from './schema.ts';
 import { waitUntil } from './wait.ts';
@@ -98,8 +98,9 @@ async function build(binaries: Binaries, directory: string): Promise<void> {
     await chown(directory, runAs.uid, runAs.gid);
     await chown(passwordFile, runAs.uid, runAs.gid);
   }
+  // WAL segments of 4 instead of 16 MB: less to copy for every world.
   const options = ['--username=postgres', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--no-sync'];
-  await execute(binaries.initdb, [...options, '--auth=scram-sha-256', '-D', directory], {
+  await execute(binaries.initdb, [...options, '--auth=scram-sha-256', '--wal-segsize=4', '-D', directory], {
     ...runAs,
     cwd: '/',
     env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
@@ -109,7 +110,7 @@ async function build(binaries: Binaries, directory: string): Promise<void> {
   await appendFile(join(directory, 'postgresql.conf'), "\ninclude 'world.conf'\n");
   const port = await freePort();
   // No socket: below a long temporary folder its path would be longer than the system allows.
-  const settings = { ...baseSettings, unix_socket_directories: '', port: String(port) };
+  const settings = { ...baseSettings, unix_socket_directories: '', port: String(port), min_wal_size: '8MB' };
   await writeFile(join(directory, 'world.conf'), settingsFile(settings));
 
   const logPath = join(scratch, 'log');
@@ -131,11 +132,11 @@ async function build(binaries: Binaries, directory: string): Promise<void> {
 }
 
 async function run(port: number, database: string, statements: readonly string[]): Promise<void> {
-  const client = new pg.Client({ host: '127.0.0.1', port, database, user: 'postgres', password: passwords.postgres });
-  await client.connect();
+  const login = { host: '127.0.0.1', port, database, user: 'postgres', password: passwords.postgres };
+  const { client, close } = await openClient(login);
   try {
     for (const statement of statements) await client.query(statement);
   } finally {
-    await client.end();
+    await close();
   }
 }

@@ -1,5 +1,5 @@
 // Injects and cures every fault on a fresh world, and prints the time that each takes:
-//   npm exec -- node test/world/try-faults.ts [--version 15] [fault…]
+//   node_modules/.bin/node test/world/try-faults.ts [--version 15] [fault…]
 import { inspect, parseArgs } from 'node:util';
 import { faults } from './faults/index.ts';
 import { startPostgres } from './postgres.ts';

@@ -77,6 +77,7 @@ describe('the world in miniature', () => {
     const active = await faults['unreachable-stopped']!.inject(world);
     expect(isAlive(pid)).toBe(false);
     await active.cure();
+    await primary.admin('SELECT 1');
     await faults['unreachable-paused']!.inject(world);
     const paused = primary.pid;
     await world[Symbol.asyncDispose]();

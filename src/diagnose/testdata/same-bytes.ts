@@ -1,10 +1,10 @@
 /** Prints the diagnosis and the page of one recorded case; the answers are put in another order on demand. */
 
 import { readFileSync } from 'node:fs';
-import type { Answer } from '../../model/index.ts';
-import { buildPage, pageText } from '../../notify/page.ts';
 import { loadDetectors } from '../../detect/load.ts';
 import { optionValues } from '../../detect/options.ts';
+import type { Answer } from '../../model/index.ts';
+import { buildPage, pageText } from '../../notify/page.ts';
 import type { Case } from '../questions.ts';
 import { questionsOf } from '../questions.ts';
 import { weigh } from '../weigh.ts';
@@ -25,14 +25,37 @@ if (process.argv[2] === 'backward') entries.reverse();
 if (process.argv[2] === 'shuffled') entries.sort(() => Math.random() - 0.5);
 const diagnosis = weigh(subject, new Map(entries), { commands: 'runbook', overrides: {} });
 const lead = {
-  id: 'f', detector: 'lock-contention', target: 'main-db', subject: '', state: 'firing', noData: false, noDataSince: null,
-  symptom: subject.symptom, firstSeenAt: subject.now, firedAt: subject.now, resolvedAt: null, judgedAt: subject.now,
-  cleanPolls: 0, cleanSince: null, turns: [], diagnosis, diagnosedAt: subject.now,
+  id: 'f',
+  detector: 'lock-contention',
+  target: 'main-db',
+  subject: '',
+  state: 'firing',
+  noData: false,
+  noDataSince: null,
+  symptom: subject.symptom,
+  firstSeenAt: subject.now,
+  firedAt: subject.now,
+  resolvedAt: null,
+  judgedAt: subject.now,
+  cleanPolls: 0,
+  cleanSince: null,
+  turns: [],
+  diagnosis,
+  diagnosedAt: subject.now,
 } as const;
 const page = buildPage(
   {
-    id: 'i', state: 'open', openedAt: subject.now, resolvedAt: null, severity: 'critical', cause: null, findings: ['f'], lead, log: [],
-    pagedSeverities: ['critical'], effects: [],
+    id: 'i',
+    state: 'open',
+    openedAt: subject.now,
+    resolvedAt: null,
+    severity: 'critical',
+    cause: null,
+    findings: ['f'],
+    lead,
+    log: [],
+    pagedSeverities: ['critical'],
+    effects: [],
   },
   { now: subject.now, contact: '@dba', url: null, news: null },
 );

@@ -159,9 +159,19 @@ function dedupKey(key: string, clean: (text: string) => string): string {
   return `${start}#${hash}`;
 }
 
+/** Null for what a browser should not open, and for an address that carries what must not leave, encoded or not. */
 function hrefOf(href: string, clean: (text: string) => string): string | null {
-  const cleaned = clean(href);
-  return /^https?:\/\/[^\s]+$/.test(cleaned) && cleaned.length <= MAX_HREF_LENGTH ? cleaned : null;
+  if (!/^https?:\/\/[\x21-\x7e]+$/.test(href) || href.length > MAX_HREF_LENGTH) return null;
+  const decoded = decodeHref(href);
+  return clean(href) === href && clean(decoded) === decoded ? href : null;
+}
+
+function decodeHref(href: string): string {
+  try {
+    return decodeURIComponent(href);
+  } catch {
+    return href;
+  }
 }
 
 function linksOf({ links }: Notification, clean: (text: string) => string): Link[] {

@@ -3,14 +3,14 @@
 import type { SlotValues } from '../../model/index.ts';
 import { ask, type Effect, effect, type Mitigation } from '../detector.ts';
 import { duration } from '../format.ts';
-import { flowOf, lagSeconds, rates, receives, type View, viewOf } from './replication-view.ts';
+import { flowOf, lagSeconds, rates, receives, replicationWindow, type View, viewOf } from './replication-view.ts';
 
 /** An effect on the lag of `{standby}`; `pending` says in words why the step has not been taken yet, if so. */
 function catchesUp(withinMs: number, pending: (view: View, slots: SlotValues) => string | null): Effect {
   return effect<'postgres.replication'>({
     expect: `lag of {standby} below its limit within ${duration(withinMs / 1000)}`,
     withinMs,
-    ask: (_slots, facts) => ask('postgres.replication', facts, {}),
+    ask: (_slots, facts) => ask('postgres.replication', facts, {}, replicationWindow(facts)),
     judge: (value, slots, facts) => {
       const view = viewOf(value, String(slots['standby'] ?? ''));
       const waiting = pending(view, slots);
@@ -32,7 +32,7 @@ function catchesUp(withinMs: number, pending: (view: View, slots: SlotValues) =>
 const lsnSql =
   'select application_name, client_addr, state, sync_state, replay_lag, pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, replay_lsn) as lag_bytes from pg_stat_replication';
 const replaySql =
-  'select pg_is_wal_replay_paused() as paused, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) as bytes_to_replay, now() - pg_last_xact_replay_timestamp() as replay_age';
+  'select pg_is_wal_replay_paused() as paused, greatest(0, pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())) as bytes_to_replay, now() - pg_last_xact_replay_timestamp() as replay_age';
 const slotsSql =
   "select slot_name, active, wal_status, pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end, restart_lsn) as kept_bytes from pg_replication_slots where slot_type = 'physical'";
 const readOnly = { risk: 'read-only', riskText: 'reads only' } as const;

@@ -1,7 +1,7 @@
 /** Causes of replication lag, told apart from one answer: the primary, the standby, and what each says of the other. */
 
 import type { Judged } from '../../model/index.ts';
-import type { Facts, Hypothesis } from '../detector.ts';
+import { type AnyProbe, ask, type Facts, type Hypothesis, probe, rightNow } from '../detector.ts';
 import { neutral, opposes, supports, unknown } from '../evidence.ts';
 import { bytes, clockTime, duration, safeName, times } from '../format.ts';
 import {
@@ -46,8 +46,49 @@ const surge =
     return ratio < 1.5 ? judged(false) : neutral(`${text} (${times(ratio)})`);
   };
 
+/** Steps on the way that fail for everybody, the standby included; a role that is not let in is only ours. */
+const DOWN: ReadonlySet<string> = new Set([
+  'refused',
+  'tcp_timeout',
+  'tcp_error',
+  'dns_failed',
+  'starting_up',
+  'shutting_down',
+  'hung',
+]);
+
+/** Whether the primary itself can be reached: a standby of a primary that is down has not lost its link by itself. */
+const primaryProbe = (judge: (isDown: boolean, text: string) => Judged): AnyProbe =>
+  probe<'postgres.reachability'>({
+    id: 'primary',
+    factor: 'primary',
+    title: 'the way to the primary itself',
+    ask: (_symptom, facts) => ask('postgres.reachability', facts, {}, rightNow(facts)),
+    judge: ({ reason, message }) =>
+      DOWN.has(reason)
+        ? judge(true, `the primary itself cannot be reached: ${safeName(message, 120)}`)
+        : judge(
+            false,
+            reason === 'ok' ? 'the primary answers' : `the primary answers (${reason.replaceAll('_', ' ')})`,
+          ),
+  });
+
 /** The detector's options `surgeRatio` and `surgeBytesPerSecond` are read from the facts. */
 export const replicationLagHypotheses: readonly Hypothesis[] = [
+  {
+    cause: 'database-unreachable',
+    title: 'Database unreachable: the primary itself is down, so the standby gets nothing',
+    prior: 0.1,
+    on: 'self',
+    mitigations: ['test-connection', 'server-status'],
+    probes: [
+      primaryProbe((isDown, text) =>
+        isDown
+          ? supports(6, text, { headline: 'because the primary cannot be reached' })
+          : opposes(6, text, { headline: 'the primary answers' }),
+      ),
+    ],
+  },
   {
     cause: 'replication-lag',
     variant: 'cut-link',
@@ -57,6 +98,9 @@ export const replicationLagHypotheses: readonly Hypothesis[] = [
     requires: ['receiver'],
     mitigations: ['check-link', 'look', 'cloudwatch-lag'],
     probes: [
+      primaryProbe((isDown, text) =>
+        isDown ? opposes(8, text, { headline: 'the primary itself is down' }) : neutral(text),
+      ),
       look('receiver', 'receiver', "the standby's WAL receiver", (view) => {
         const { replica, name } = view;
         if (replica === null) return unread(view);

@@ -1,7 +1,7 @@
 /** What the replication answer says of one standby: the views that its probes, its effects and its texts share. */
 
-import type { Judged, ReplicaFacts, ReplicationAnswer, StandbyOnPrimary, Symptom } from '../../model/index.ts';
-import { type AnyProbe, aroundOnset, ask, type Facts, probe } from '../detector.ts';
+import type { Judged, ReplicaFacts, ReplicationAnswer, StandbyOnPrimary, Symptom, Window } from '../../model/index.ts';
+import { type AnyProbe, aroundOnset, ask, type Facts, probe, sinceOnset } from '../detector.ts';
 import { unknown } from '../evidence.ts';
 import { bytes, duration } from '../format.ts';
 
@@ -67,6 +67,15 @@ export function flowOf({
 export const rates = (replica: ReplicaFacts): string =>
   `receives ${bytes(replica.receiveRateBytesPerSecond ?? Number.NaN)}/s, replays ${bytes(replica.replayRateBytesPerSecond ?? Number.NaN)}/s`;
 
+/**
+ * From the onset on, and at least a minute or four polls: a window that began earlier would thin a surge of WAL out with
+ * the quiet before it.
+ */
+export function replicationWindow(facts: Facts): Window {
+  const pollMs = Number(facts.options['pollSeconds'] ?? 15) * 1000;
+  return sinceOnset(facts, Math.min(60_000, 4 * pollMs));
+}
+
 /** A probe over the one answer that all of them share, so that it is asked for once. */
 export function look(
   id: string,
@@ -78,11 +87,17 @@ export function look(
     id,
     factor,
     title,
-    ask: (_symptom, facts) => ask('postgres.replication', facts, {}),
+    ask: (_symptom, facts) => ask('postgres.replication', facts, {}, replicationWindow(facts)),
     judge: (value, symptom, facts) => {
       const judged = judge(viewOf(value, symptom.subject), facts, symptom);
       const range = aroundOnset(facts);
-      const slots = { standby: symptom.subject, fromTime: isoSeconds(range.from), toTime: isoSeconds(range.to) };
+      const known = facts.on.replicas?.[symptom.subject];
+      const slots = {
+        ...known,
+        standby: symptom.subject,
+        fromTime: isoSeconds(range.from),
+        toTime: isoSeconds(range.to),
+      };
       return { ...judged, slots: { ...slots, ...judged.slots } };
     },
   });
@@ -101,8 +116,8 @@ export function slotOf({
 }
 
 export function patience({ maxStandbyStreamingDelayMs: delay }: ReplicaFacts): string {
-  if (delay === null) return 'max_standby_streaming_delay is not known';
-  return delay < 0
+  // Null and -1 both stand for no limit.
+  return delay === null || delay < 0
     ? 'it waits for ever (max_standby_streaming_delay -1)'
     : `it waits up to ${duration(delay / 1000)} (max_standby_streaming_delay)`;
 }
@@ -110,10 +125,10 @@ export function patience({ maxStandbyStreamingDelayMs: delay }: ReplicaFacts): s
 /** Seconds behind as either server knows it; 0 when all that came is replayed over a live link. */
 export function lagSeconds(value: ReplicationAnswer, view: View): number | null {
   const { replica, sender } = view;
-  if (replica !== null && receives(replica) !== false) {
-    if (replica.replayedAllReceived === true) return sender?.replayLagSeconds ?? 0;
-    if (replica.replayAgeSeconds !== null) return replica.replayAgeSeconds;
-  }
-  if (sender !== undefined) return sender.replayLagSeconds ?? (sender.replayBytesBehind === 0 ? 0 : null);
+  // The primary's figure first: the replica's age grows while the primary is idle.
+  if (sender !== undefined && (sender.replayLagSeconds !== null || sender.replayBytesBehind === 0))
+    return sender.replayLagSeconds ?? 0;
+  if (replica !== null && receives(replica) !== false)
+    return replica.replayedAllReceived === true ? 0 : replica.replayAgeSeconds;
   return value.history.findLast((one) => one.standby === view.name)?.lagSeconds ?? null;
 }

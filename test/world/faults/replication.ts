@@ -182,8 +182,9 @@ function startWriter(primary: PostgresServer): Callers {
     perSecond: 20,
     call: (client) =>
       client.query(
-        'INSERT INTO search.outbox (payload) SELECT jsonb_build_object($1::text, n) FROM generate_series(1, $2) AS n',
-        ['reindex', 200],
+        `INSERT INTO search.outbox (payload, processed)
+         SELECT jsonb_build_object($1::text, n), true FROM generate_series(1, $2) AS n`,
+        ['reindex', 50],
       ),
   });
 }

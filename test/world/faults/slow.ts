@@ -108,7 +108,7 @@ export function slowNPlusOne(): Fault {
   return {
     name: 'slow-n-plus-one',
     title: 'a page of catalog-api asks for each item by itself: twenty times the calls, each as quick as before',
-    expect: expect('n-plus-one'),
+    expect: { detector: 'slow-queries', cause: 'n-plus-one' },
     prepare,
     inject: (world) =>
       injecting(world, async (undo) => {

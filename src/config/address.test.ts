@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { hostPortText, isLoopback, LISTEN_PATTERN, parseDatabaseUrl, parseListen } from './address.ts';
+
+test.each([
+  ['127.0.0.1:9470', { host: '127.0.0.1', port: 9470 }, true],
+  ['localhost:0', { host: 'localhost', port: 0 }, true],
+  ['[::1]:9470', { host: '::1', port: 9470 }, true],
+  ['127.9.9.9:80', { host: '127.9.9.9', port: 80 }, true],
+  ['0.0.0.0:9470', { host: '0.0.0.0', port: 9470 }, false],
+  ['[::]:9470', { host: '::', port: 9470 }, false],
+  ['127.evil.example:9470', { host: '127.evil.example', port: 9470 }, false],
+])('%s is read, and loopback is %s', (text, expected, loopback) => {
+  expect(text).toMatch(LISTEN_PATTERN);
+  expect(parseListen(text)).toEqual(expected);
+  expect(hostPortText(expected)).toBe(text);
+  expect(isLoopback(expected.host)).toBe(loopback);
+});
+
+test.each([':9470', '9470', 'localhost', '::1:9470', 'http://localhost:9470', 'a b:1', 'host:port', '-x:1'])(
+  '%s is no address to listen on',
+  (text) => {
+    expect(text).not.toMatch(LISTEN_PATTERN);
+  },
+);
+
+// As psql reads the same URLs (PostgreSQL documentation, 34.1.1.2 connection URIs).
+test.each([
+  ['postgres://u@db.internal/app', 'db.internal', 5432, 'app', false],
+  ['postgresql://u:p%40ss@db.internal:5433/app?sslmode=require', 'db.internal', 5433, 'app', true],
+  ['postgres://u@[2001:db8::1]:6432/app', '2001:db8::1', 6432, 'app', false],
+  ['postgres:///app?user=u&host=/var/run/postgresql&port=5439', '/var/run/postgresql', 5439, 'app', false],
+  ['postgres://u@%2Fvar%2Frun%2Fpostgresql/app', '/var/run/postgresql', 5432, 'app', false],
+  ['postgres://u@db', 'db', 5432, 'u', false],
+  ['postgres://u:p@/app?host=/tmp', '/tmp', 5432, 'app', true],
+  ['postgres://u@db/my%20app?password=x', 'db', 5432, 'my app', true],
+])('%s is %s %i %s', (url, host, port, database, hasPassword) => {
+  expect(parseDatabaseUrl(url)).toEqual({ ok: true, address: { host, port, database }, hasPassword });
+});
+
+test.each([
+  'mysql://db/app',
+  'db.internal',
+  '',
+  'postgres://u:123#hunter2@db/app',
+  'postgres://u:123/hunter2@db/app',
+  'postgres://u:123?hunter2@db/app',
+  'postgres://u:hunter2%@db/app',
+  'postgres://u@a,b/app?hunter2',
+  'postgres://db/app?hunter2',
+])('%s is refused without quoting it', (url) => {
+  const parsed = parseDatabaseUrl(url);
+  expect(parsed.ok).toBe(false);
+  expect(JSON.stringify(parsed)).not.toContain('hunter2');
+});

@@ -1,0 +1,280 @@
+import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { messageOf, RunbookdError } from '../model/index.ts';
+import { configFromEnv, loadConfig } from './load.ts';
+
+const ENV = {
+  HOME: '/home/op',
+  DATABASE_URL: 'postgres://monitor:canary-hunter2@main-db.internal/rastup?sslmode=verify-full',
+  REPLICA_URL: 'postgresql://monitor:canary-hunter2@replica.internal:5433/rastup',
+};
+
+let directory = '';
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'runbookd-config-'));
+});
+
+function write(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof RunbookdError) return error.code;
+    throw error;
+  }
+  return 'none';
+}
+
+const FULL = `
+name: rastup-prod
+timeZone: america/los_angeles
+store: { sqlite: state/state.db }
+http: { listen: '[::1]:9470', token: file:api-token, metricsListen: 0.0.0.0:9471 }
+publicUrl: https://runbookd.example/ops/
+databases:
+  main-db:
+    url: env:DATABASE_URL
+    rds: rastup-prod
+    operatorCommand: psql -h main-db.internal -U admin -d rastup
+    replicas:
+      replica-1: { url: env:REPLICA_URL, rds: rastup-prod-replica }
+  other-db: { url: 'postgres://monitor@[::1]:5439/other', contact: '@other-team' }
+notify:
+  pagerduty: { routingKey: file:pagerduty, server: 'localhost:8443', caFile: ca.pem }
+contacts: { default: '#oncall', databases: '@dba', main-db: '@main', main-db/replica-1: '@reports' }
+commands: aws
+detectors:
+  slow-queries: { options: { riseRatio: 1.25 } }
+  replication-lag: { enabled: false }
+mitigations: { slow-queries.cancel: './ops/cancel.sh {pid}' }
+detectorsDir: [mine, /etc/runbookd/detectors]
+log: { level: debug }
+`;
+
+function writeFull(): string {
+  write('api-token', 'canary-hunter2-canary\n');
+  write('pagerduty', 'canary-hunter2\n');
+  write('ca.pem', '-----BEGIN CERTIFICATE-----\n');
+  return write('runbookd.yaml', FULL);
+}
+
+describe('a full configuration', () => {
+  test('is resolved: paths from where the file lies, addresses from URLs, contacts of targets', () => {
+    const config = loadConfig({ path: writeFull(), env: ENV });
+    expect(config).toMatchObject({
+      name: 'rastup-prod',
+      timeZone: 'America/Los_Angeles',
+      store: { sqlite: join(directory, 'state/state.db') },
+      http: { listen: { host: '::1', port: 9470 }, metricsListen: { host: '0.0.0.0', port: 9471 } },
+      publicUrl: 'https://runbookd.example/ops',
+      commands: 'aws',
+      detectorsDir: [join(directory, 'mine'), '/etc/runbookd/detectors'],
+      log: { level: 'debug' },
+    });
+    expect(config.http.token?.read()).toBe('canary-hunter2-canary');
+    expect(config.notify.pagerduty?.server).toBe('localhost:8443');
+    expect(config.notify.pagerduty?.caFile).toBe(join(directory, 'ca.pem'));
+    const main = config.databases['main-db']!;
+    expect(main.url.read()).toBe(ENV.DATABASE_URL);
+    expect({ ...main.address }).toEqual({ host: 'main-db.internal', port: 5432, database: 'rastup' });
+    expect(main.contact).toBe('@main');
+    expect(main.replicas['replica-1']).toMatchObject({
+      rds: 'rastup-prod-replica',
+      contact: '@reports',
+      operatorCommand: 'psql -h replica.internal -p 5433 -U admin -d rastup',
+    });
+    const other = config.databases['other-db']!;
+    expect(other.contact).toBe('@other-team');
+    expect(other.operatorCommand).toBe('psql -h ::1 -p 5439 -U admin -d other');
+    expect(config.detectors['slow-queries']).toEqual({ enabled: true, options: { riseRatio: 1.25 } });
+    expect(config.detectors['replication-lag']?.enabled).toBe(false);
+  });
+
+  test('prints no secret, however it is printed', () => {
+    const config = loadConfig({ path: writeFull(), env: ENV });
+    const printed = [
+      JSON.stringify(config),
+      inspect(config, { depth: null, showHidden: true }),
+      `${config.databases['main-db']?.url}`,
+    ].join('\n');
+    expect(printed).not.toMatch(/canary|hunter2/);
+    expect(printed).toContain('<secret>');
+  });
+
+  test('is frozen to the bottom', () => {
+    const config = loadConfig({ path: writeFull(), env: ENV });
+    const open: string[] = [];
+    const visit = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null) return;
+      if (!Object.isFrozen(value)) open.push(path);
+      for (const [key, child] of Object.entries(value)) visit(child, `${path}.${key}`);
+    };
+    visit(config, 'config');
+    expect(open).toEqual([]);
+  });
+
+  test('does not find what only Object.prototype has', () => {
+    const config = loadConfig({ path: writeFull(), env: ENV });
+    expect(config.databases.constructor).toBeUndefined();
+    expect(config.mitigations.toString).toBeUndefined();
+  });
+
+  test('takes a database that is named like a property of every object', () => {
+    const path = write('a.yaml', 'databases: { constructor: { url: env:DATABASE_URL } }');
+    expect(JSON.stringify(loadConfig({ path, env: ENV }).databases)).toMatch(/^\{"constructor":.*main-db\.internal/);
+  });
+});
+
+test('a file secret that is rotated is read anew', () => {
+  const config = loadConfig({ path: writeFull(), env: ENV });
+  write('api-token', 'another-canary-hunter2');
+  expect(config.http.token?.read()).toBe('another-canary-hunter2');
+});
+
+test('options are checked and brought to their unit when the detectors are known', () => {
+  const path = write(
+    'a.yaml',
+    `databases: { a: { url: env:DATABASE_URL } }\ndetectors: { x: { options: { hold: 2m } } }`,
+  );
+  const hold = { type: 'number', default: 1, unit: 's', description: 'hold' } as const;
+  const detectors = [{ id: 'x', title: 'X', options: { hold } }];
+  expect({ ...loadConfig({ path, env: ENV, detectors }).detectors.x?.options }).toEqual({ hold: 120 });
+  expect({ ...loadConfig({ path, env: ENV }).detectors.x?.options }).toEqual({ hold: '2m' });
+});
+
+describe('a directory', () => {
+  test('is merged in name order: maps are merged, the later file wins, other files are left alone', () => {
+    write('10-base.yaml', 'name: base\ndatabases: { a: { url: env:DATABASE_URL, rds: one } }\ndetectorsDir: [x, y]');
+    write('20-site.yml', 'name: site\ndatabases: { a: { rds: two }, b: { url: env:REPLICA_URL } }\ndetectorsDir: [z]');
+    write('.hidden.yaml', 'nonsense: 1');
+    write('notes.txt', 'nonsense: 1');
+    const config = loadConfig({ path: directory, env: ENV });
+    expect(config.name).toBe('site');
+    expect(Object.keys(config.databases)).toEqual(['a', 'b']);
+    expect(config.databases.a).toMatchObject({ rds: 'two', address: { host: 'main-db.internal' } });
+    expect(config.detectorsDir).toEqual([join(directory, 'z')]);
+  });
+
+  test('may be mounted as Kubernetes mounts a ConfigMap, by symlinks', () => {
+    mkdirSync(join(directory, '..2026_11_23'));
+    writeFileSync(join(directory, '..2026_11_23', 'a.yaml'), 'databases: { a: { url: env:DATABASE_URL } }');
+    symlinkSync('..2026_11_23', join(directory, '..data'));
+    symlinkSync('..data/a.yaml', join(directory, 'a.yaml'));
+    expect(Object.keys(loadConfig({ path: directory, env: ENV }).databases)).toEqual(['a']);
+  });
+
+  test('names the file and the line of each problem', () => {
+    write('a.yaml', 'name: base\ntimeZone: Nowhere/Atall\n');
+    write('b.yaml', '\nlog: { level: loud }\n\ndatabases: { a: { url: env:DATABASE_URL } }\n');
+    expect(() => loadConfig({ path: directory, env: ENV })).toThrow(
+      `${directory}/a.yaml:2: timeZone: found "Nowhere/Atall", expected an IANA time zone such as Europe/Berlin\n` +
+        `${directory}/b.yaml:2: log.level: found "loud"; expected one of`,
+    );
+  });
+
+  test('reports the syntax errors of all files', () => {
+    write('a.yaml', 'a: "x\n');
+    write('b.yaml', '\na: @x\n');
+    expect(() => loadConfig({ path: directory, env: ENV })).toThrow(
+      new RegExp(`^${directory}/a.yaml:2: not valid YAML: .*\n${directory}/b.yaml:2: not valid YAML: plain value`),
+    );
+  });
+
+  test('without YAML files is an error that says so', () => {
+    expect(() => loadConfig({ path: directory, env: ENV })).toThrow('has no *.yaml or *.yml file');
+  });
+});
+
+describe('the environment alone', () => {
+  test('gives one database, its replica and PagerDuty', () => {
+    const config = configFromEnv({ ...ENV, PAGERDUTY_ROUTING_KEY: '0123456789abcdef0123456789abcdef' });
+    expect(Object.keys(config.databases)).toEqual(['main-db']);
+    expect(Object.keys(config.databases['main-db']!.replicas)).toEqual(['replica-1']);
+    expect(config.notify.pagerduty?.server).toBe('events.pagerduty.com');
+    expect(config.http).toMatchObject({ listen: { host: '127.0.0.1', port: 9470 }, token: null, metricsListen: null });
+    expect(config.store.sqlite).toBe('/home/op/.local/state/runbookd/state.db');
+  });
+
+  test('is used when no path is given, and XDG_STATE_HOME moves the store', () => {
+    const config = loadConfig({ env: { ...ENV, XDG_STATE_HOME: '/var/lib' } });
+    expect(config.origin).toBe('environment');
+    expect(config.store.sqlite).toBe('/var/lib/runbookd/state.db');
+  });
+
+  test('with nothing in it is CONFIG_EMPTY', () => {
+    expect(codeOf(() => loadConfig({ env: {} }))).toBe('CONFIG_EMPTY');
+    expect(codeOf(() => loadConfig({ env: { DATABASE_URL: '' } }))).toBe('CONFIG_EMPTY');
+  });
+
+  test('names the variable whose value is wrong, and not the value', () => {
+    expect(() => loadConfig({ env: { DATABASE_URL: 'canary-hunter2' } })).toThrow(
+      'environment: databases.main-db.url: the value of env:DATABASE_URL is not a postgres:// URL; ' +
+        'expected postgres://user@host:5432/database',
+    );
+  });
+});
+
+describe('files that cannot be a configuration', () => {
+  test('one that is not there is CONFIG_FILE', () => {
+    expect(codeOf(() => loadConfig({ path: join(directory, 'none.yaml'), env: ENV }))).toBe('CONFIG_FILE');
+  });
+
+  test('10 MB are refused unread', () => {
+    const path = write('big.yaml', 'x'.repeat(10_000_000));
+    expect(codeOf(() => loadConfig({ path, env: ENV }))).toBe('CONFIG_FILE');
+  });
+
+  test.runIf(process.getuid?.() !== 0)('one that may not be read is CONFIG_FILE', () => {
+    const path = write('a.yaml', 'name: x');
+    chmodSync(path, 0);
+    expect(codeOf(() => loadConfig({ path, env: ENV }))).toBe('CONFIG_FILE');
+  });
+
+  test.each([
+    ['nesting', '['.repeat(200_000)],
+    ['nested maps', 'a: '.concat('{a: '.repeat(5_000))],
+    ['indentation', Array.from({ length: 1_000 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')],
+    ['60,000 keys', Array.from({ length: 60_000 }, (_, key) => `k${key}: 1`).join('\n')],
+  ])('a bomb of %s ends as CONFIG_SYNTAX', (_, text) => {
+    const path = write('bomb.yaml', text);
+    expect(codeOf(() => loadConfig({ path, env: ENV }))).toBe('CONFIG_SYNTAX');
+  });
+});
+
+/** Deterministic: the same files in every run (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+test('300 mangled files give a configuration or a coded error, never a secret and never a crash', () => {
+  const random = randomFrom(20261123);
+  const pieces = ['{', '}', '[', ']', ': ', '- ', '\n', '  ', '"', "'", '&a ', '*a', '!t ', '#', '\t', '\u0000', '~'];
+  writeFull();
+  for (let round = 0; round < 300; round++) {
+    const at = Math.floor(random() * FULL.length);
+    const cut = Math.floor(random() * 12);
+    const piece = pieces[Math.floor(random() * pieces.length)]!;
+    const path = write('fuzz.yaml', FULL.slice(0, at) + piece + FULL.slice(at + cut));
+    try {
+      loadConfig({ path, env: ENV });
+    } catch (error) {
+      expect(error).toBeInstanceOf(RunbookdError);
+      expect(messageOf(error)).not.toMatch(/canary|hunter2/);
+    }
+  }
+});

@@ -1,0 +1,316 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { RunbookdError } from '../model/index.ts';
+import { loadConfig } from './load.ts';
+import { nearest, shown } from './problems.ts';
+import type { DetectorShape } from './types.ts';
+
+/** Each file of testdata has one thing wrong with it, and is named by that thing. */
+const TESTDATA = join(import.meta.dirname, 'testdata');
+
+/** Stands in every secret, in files and in the environment. No message may show it. */
+const CANARY = /canary|hunter2/;
+
+const ENV = {
+  HOME: '/home/op',
+  DATABASE_URL: 'postgres://monitor:canary-hunter2@db.internal/rastup',
+  REPLICA_URL: 'postgres://monitor@replica.internal:5433/rastup',
+  ROUTING_KEY: 'canaryhunter2canaryhunter2canary',
+  SHORT: 'canary-hunter2',
+  EMPTY_URL: ' ',
+  BROKEN_URL: 'postgres://monitor:canary#hunter2@db/rastup',
+};
+
+const DETECTORS: readonly DetectorShape[] = [
+  {
+    id: 'slow-queries',
+    title: 'Slow queries',
+    options: {
+      holdSeconds: { type: 'number', default: 120, unit: 's', minimum: 0, maximum: 86_400, description: 'hold' },
+      compareWith: { type: 'string', default: 'yesterday', choices: ['yesterday', 'last-week'], description: 'which' },
+    },
+    mitigations: { cancel: {}, reindex: {} },
+  },
+];
+
+function checkCommand(template: string): void {
+  const slot = /\{pdi\}/.exec(template);
+  if (slot !== null) throw new RunbookdError('TEMPLATE', [JSON.stringify(template), 'there is no slot {pdi}']);
+}
+
+const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  'alias-before-anchor.yaml': [
+    'CONFIG_SYNTAX',
+    'alias-before-anchor.yaml:2: not valid YAML: alias (*name) before its anchor (&name)',
+  ],
+  'alias-circular.yaml': ['CONFIG_SYNTAX', 'alias-circular.yaml:1: not valid YAML: nested too deeply'],
+  'billion-laughs.yaml': [
+    'CONFIG_SYNTAX',
+    'billion-laughs.yaml:2: not valid YAML: more than 100 aliases (*name) in use',
+  ],
+  'commands-choice.yaml': [
+    'CONFIG_INVALID',
+    'commands-choice.yaml:2: commands: found "runbok"; did you mean "runbook"?',
+  ],
+  'contact-at.yaml.broken': [
+    'CONFIG_SYNTAX',
+    'contact-at.yaml.broken:3: not valid YAML: plain value cannot start with reserved character @',
+  ],
+  'contact-comment.yaml': [
+    'CONFIG_INVALID',
+    'contact-comment.yaml:3: contacts.default: found nothing, expected text; text that begins with # must be in quotes',
+  ],
+  'contact-unknown-target.yaml': [
+    'CONFIG_INVALID',
+    'contact-unknown-target.yaml:2: contacts.man-db: there is no such target or detector; did you mean "main-db"?',
+  ],
+  'database-as-text.yaml': [
+    'CONFIG_INVALID',
+    'database-as-text.yaml:2: databases.main-db: found text, expected a map with url, operatorCommand, rds, contact, replicas',
+  ],
+  'database-name.yaml': [
+    'CONFIG_INVALID',
+    'database-name.yaml:2: databases.Main_DB: found the key "Main_DB", expected a name: a letter, then letters, digits and "-", lower case, at most 63',
+  ],
+  'detector-enabled.yaml': [
+    'CONFIG_INVALID',
+    'detector-enabled.yaml:3: detectors.slow-queries.enabled: found "no", expected true or false',
+  ],
+  'detector-option-choice.yaml': [
+    'CONFIG_INVALID',
+    'detector-option-choice.yaml:4: detectors.slow-queries.options.compareWith: found "yesterdy"; did you mean "yesterday"?',
+  ],
+  'detector-option-range.yaml': [
+    'CONFIG_INVALID',
+    'detector-option-range.yaml:4: detectors.slow-queries.options.holdSeconds: found -1, expected a number from 0 to 86400 (s)',
+  ],
+  'detector-option-type.yaml': [
+    'CONFIG_INVALID',
+    'detector-option-type.yaml:4: detectors.slow-queries.options.holdSeconds: found "soon", expected a number from 0 to 86400 (s)',
+  ],
+  'detector-option-unknown.yaml': [
+    'CONFIG_INVALID',
+    'detector-option-unknown.yaml:4: detectors.slow-queries.options.holdSecond: unknown option of slow-queries; did you mean "holdSeconds"?',
+  ],
+  'detector-unknown.yaml': [
+    'CONFIG_INVALID',
+    'detector-unknown.yaml:3: detectors.slow-querys: there is no such detector; did you mean "slow-queries"?',
+  ],
+  'detectors-dir.yaml': [
+    'CONFIG_INVALID',
+    'detectors-dir.yaml:2: detectorsDir: found a map, expected a directory or a list of directories',
+  ],
+  'duplicate-key.yaml': ['CONFIG_SYNTAX', 'duplicate-key.yaml:3: not valid YAML: the same key twice in one map'],
+  'empty.yaml': [
+    'CONFIG_EMPTY',
+    'nothing to watch: empty.yaml has no database; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
+  ],
+  'list-at-top.yaml': [
+    'CONFIG_INVALID',
+    'list-at-top.yaml:1: found a list, expected a map with name, timeZone, store, http, publicUrl, databases, notify, contacts',
+  ],
+  'listen-port-only.yaml': [
+    'CONFIG_INVALID',
+    'listen-port-only.yaml:2: http.listen: found 9470, expected text such as 127.0.0.1:9470',
+  ],
+  'listen-port-range.yaml': [
+    'CONFIG_INVALID',
+    'listen-port-range.yaml:2: http.listen: found "127.0.0.1:94700", expected a port from 0 to 65535',
+  ],
+  'listen-without-token.yaml': [
+    'CONFIG_INVALID',
+    'listen-without-token.yaml:2: http.listen: found "0.0.0.0:9470", which other machines can reach, but there is no http.token; expected 127.0.0.1 or a token (http.metricsListen serves probes and metrics without one)',
+  ],
+  'log-level.yaml': [
+    'CONFIG_INVALID',
+    'log-level.yaml:2: log.level: found "verbose"; expected one of: trace, debug, info, warn, error, fatal, silent',
+  ],
+  'metrics-listen-taken.yaml': [
+    'CONFIG_INVALID',
+    'metrics-listen-taken.yaml:2: http.metricsListen: found "127.0.0.1:9470", which http.listen has already',
+  ],
+  'mitigation-key.yaml': [
+    'CONFIG_INVALID',
+    'mitigation-key.yaml:2: mitigations.terminate: found the key "terminate", expected DETECTOR.MITIGATION',
+  ],
+  'mitigation-template.yaml': [
+    'CONFIG_INVALID',
+    'mitigation-template.yaml:2: mitigations.slow-queries.cancel: command template "./kill.sh {pdi}": there is no slot {pdi}',
+  ],
+  'mitigation-unknown.yaml': [
+    'CONFIG_INVALID',
+    'mitigation-unknown.yaml:2: mitigations.slow-queries.cancle: there is no such mitigation; did you mean "slow-queries.cancel"?',
+  ],
+  'name-number.yaml': [
+    'CONFIG_INVALID',
+    "name-number.yaml:2: name: found 2026, expected text; write it in quotes: '2026'",
+  ],
+  'no-database.yaml': [
+    'CONFIG_EMPTY',
+    'nothing to watch: no-database.yaml has no database; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
+  ],
+  'not-a-number.yaml': [
+    'CONFIG_INVALID',
+    'not-a-number.yaml:4: detectors.slow-queries.options.holdSeconds: found NaN, expected a number, true or false, or text',
+  ],
+  'operator-command-password.yaml': [
+    'CONFIG_INVALID',
+    'operator-command-password.yaml:2: databases.main-db.operatorCommand: has a password, which would be in every page; use a password file (~/.pgpass) or a service name',
+  ],
+  'operator-command-quotes.yaml': [
+    'CONFIG_INVALID',
+    'operator-command-quotes.yaml:2: databases.main-db.operatorCommand: found "ssh bastion \'psql rastup\'", expected plain words without quotes or shell characters, as psql -h db.internal -U admin -d app',
+  ],
+  'pagerduty-ca-file.yaml': [
+    'CONFIG_INVALID',
+    'pagerduty-ca-file.yaml:3: notify.pagerduty.caFile: found "no-such.pem", expected a readable file with a PEM certificate',
+  ],
+  'pagerduty-server.yaml': [
+    'CONFIG_INVALID',
+    'pagerduty-server.yaml:3: notify.pagerduty.server: found "https://events.eu.pagerduty.com", expected a host, or host:port, without https://',
+  ],
+  'proto.yaml': ['CONFIG_SYNTAX', 'proto.yaml:3: not valid YAML: the key __proto__ is not allowed'],
+  'public-url.yaml': [
+    'CONFIG_INVALID',
+    'public-url.yaml:2: publicUrl: found "https://***@runbookd.example", expected an http:// or https:// URL without user, query or fragment',
+  ],
+  'routing-key-inline.yaml': [
+    'CONFIG_INVALID',
+    'routing-key-inline.yaml:4: notify.pagerduty.routingKey: a secret is never written here; write env:NAME or file:/path, as file:/run/secrets/pagerduty',
+  ],
+  'routing-key-wrong.yaml': [
+    'CONFIG_INVALID',
+    'routing-key-wrong.yaml:3: notify.pagerduty.routingKey: env:SHORT is no integration key, expected the 32 letters and digits of an Events API v2 integration key',
+  ],
+  'secret-env-empty.yaml': [
+    'SECRET_MISSING',
+    'secret-env-empty.yaml:2: databases.main-db.url: env:EMPTY_URL: environment variable is empty',
+  ],
+  'secret-env-missing.yaml': [
+    'SECRET_MISSING',
+    'secret-env-missing.yaml:2: databases.main-db.url: env:NOT_SET_URL: environment variable is not set',
+  ],
+  'secret-file-missing.yaml': [
+    'SECRET_MISSING',
+    'secret-file-missing.yaml:3: notify.pagerduty.routingKey: file:no-such-file: there is no file no-such-file',
+  ],
+  'several-problems.yaml': [
+    'CONFIG_INVALID',
+    'several-problems.yaml:1: nmae: unknown key; did you mean "name"?\nseveral-problems.yaml:3: databases.main-db.rsd: unknown key; did you mean "rds"?\nseveral-problems.yaml:3: databases.main-db.url: env:NOT_SET_URL: environment variable is not set\nseveral-problems.yaml:4: databases.Other: found the key "Other", expected a name: a letter, then letters, digits and "-", lower case, at most 63\nseveral-problems.yaml:5: http.listen: found "0.0.0.0:9470", which other machines can reach, but there is no http.token; expected 127.0.0.1 or a token (http.metricsListen serves probes and metrics without one)\nseveral-problems.yaml:6: timeZone: found "Mars/Olympus", expected an IANA time zone such as Europe/Berlin\nseveral-problems.yaml:7: log.level: found "loud"; expected one of: trace, debug, info, warn, error, fatal, silent',
+  ],
+  'stray-bracket.yaml.broken': [
+    'CONFIG_SYNTAX',
+    'stray-bracket.yaml.broken:1: not valid YAML: nested mappings are not allowed in compact mappings',
+  ],
+  'tab-indent.yaml.broken': [
+    'CONFIG_SYNTAX',
+    'tab-indent.yaml.broken:2: not valid YAML: tabs are not allowed as indentation',
+  ],
+  'tag.yaml': ['CONFIG_SYNTAX', 'tag.yaml:2: not valid YAML: tags (!…) are not allowed'],
+  'time-zone-offset.yaml': [
+    'CONFIG_INVALID',
+    'time-zone-offset.yaml:2: timeZone: found "+02:00", expected an IANA time zone such as Europe/Berlin',
+  ],
+  'time-zone.yaml': [
+    'CONFIG_INVALID',
+    'time-zone.yaml:2: timeZone: found "Europe/Berln", expected an IANA time zone such as Europe/Berlin; did you mean "Europe/Berlin"?',
+  ],
+  'token-inline.yaml': [
+    'CONFIG_INVALID',
+    'token-inline.yaml:3: http.token: a secret is never written here; write env:NAME or file:/path, as file:/run/secrets/api-token',
+  ],
+  'token-short.yaml': [
+    'CONFIG_INVALID',
+    'token-short.yaml:3: http.token: env:SHORT is not fit to be a token, expected at least 16 characters, printable, without blanks; make one with: openssl rand -hex 32',
+  ],
+  'two-documents.yaml': [
+    'CONFIG_SYNTAX',
+    'two-documents.yaml:2: not valid YAML: several documents (---) in one file, expected one',
+  ],
+  'unclosed-quote.yaml.broken': [
+    'CONFIG_SYNTAX',
+    'unclosed-quote.yaml.broken:3: not valid YAML: missing closing "quote',
+  ],
+  'unknown-key-with-secret.yaml': [
+    'CONFIG_INVALID',
+    'unknown-key-with-secret.yaml:3: notify.pagerduty.apiToken: unknown key; known keys: routingKey, server, caFile',
+  ],
+  'unknown-key.yaml': ['CONFIG_INVALID', 'unknown-key.yaml:1: database: unknown key; did you mean "databases"?'],
+  'unknown-nested-key.yaml': [
+    'CONFIG_INVALID',
+    'unknown-nested-key.yaml:4: databases.main-db.replica: unknown key; did you mean "replicas"?',
+  ],
+  'unknown-section.yaml': [
+    'CONFIG_INVALID',
+    'unknown-section.yaml:2: services: unknown key; known keys: name, timeZone, store, http, publicUrl, databases, notify, contacts, commands, detectors, mitigations, detectorsDir, log',
+  ],
+  'url-broken-in-env.yaml': [
+    'CONFIG_INVALID',
+    'url-broken-in-env.yaml:2: databases.main-db.url: the value of env:BROKEN_URL cannot be read: characters such as @ / # ? % in a password must be percent-encoded',
+  ],
+  'url-inline-password.yaml': [
+    'CONFIG_INVALID',
+    'url-inline-password.yaml:2: databases.main-db.url: has a password, which is never written here; put the whole URL in env:NAME or file:/path/to/it',
+  ],
+  'url-missing.yaml': [
+    'CONFIG_INVALID',
+    'url-missing.yaml:2: databases.main-db.url: is missing, expected text such as env:DATABASE_URL',
+  ],
+  'url-not-postgres.yaml': [
+    'CONFIG_INVALID',
+    'url-not-postgres.yaml:2: databases.main-db.url: is not a postgres:// URL; expected postgres://user@host:5432/database, or env:NAME, or file:/path',
+  ],
+  'url-number.yaml': [
+    'CONFIG_INVALID',
+    'url-number.yaml:2: databases.main-db.url: found a number, expected text such as env:DATABASE_URL',
+  ],
+  'url-query-password.yaml': [
+    'CONFIG_INVALID',
+    'url-query-password.yaml:2: databases.main-db.url: has a password, which is never written here; put the whole URL in env:NAME or file:/path/to/it',
+  ],
+  'url-without-user.yaml': [
+    'CONFIG_INVALID',
+    'url-without-user.yaml:2: databases.main-db.url: names no user; expected postgres://user@host:5432/database, or env:NAME, or file:/path',
+  ],
+};
+
+describe('each bad file is refused with a message that says where, what and how', () => {
+  test.each(readdirSync(TESTDATA))('%s', (file) => {
+    let thrown: unknown;
+    try {
+      loadConfig({ path: join(TESTDATA, file), env: ENV, detectors: DETECTORS, checkCommand });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(RunbookdError);
+    const { code, message } = thrown as RunbookdError;
+    expect([code, message.replaceAll(`${TESTDATA}/`, '')]).toEqual(EXPECTED[file]);
+    expect(message.replaceAll(file, '')).not.toMatch(CANARY);
+  });
+
+  test('the table has no row without a file', () => {
+    expect(Object.keys(EXPECTED).sort()).toEqual(readdirSync(TESTDATA).sort());
+  });
+});
+
+test.each([
+  ['databse', 'databases'],
+  ['Databases', 'databases'],
+  ['srtore', 'store'],
+  ['prometheus', null],
+])('the key nearest to %s is %s', (wrong, expected) => {
+  expect(nearest(wrong, ['name', 'store', 'databases', 'notify'])).toBe(expected);
+});
+
+test.each([
+  ['postgres://op:p@ss/w@db/x', '"postgres://***@db/x"'],
+  ['PGPASSWORD=hunter2 psql', '"PGPASSWORD=*** psql"'],
+  ['\u001b[31mred\u202e', '"?[31mred?"'],
+  [{ token: 'x' }, 'a map'],
+  [['x'], 'a list'],
+  [null, 'nothing'],
+  [1.5, '1.5'],
+])('%j is shown as %s', (value, expected) => {
+  expect(shown(value)).toBe(expected);
+});

@@ -1,0 +1,175 @@
+/**
+ * `npm run bench`: what the README claims about cost and speed, measured on this machine. The machine may be shared and
+ * noisy: medians, counts and bytes are meant to be compared, single times are not.
+ */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { createPostgresSource } from '../../src/sources/postgres/source.ts';
+import { startDaemon } from '../e2e/daemon.ts';
+import { freePort } from '../world/ports.ts';
+import { type PostgresWorld, startPostgres } from '../world/postgres.ts';
+
+const STATEMENTS = 5000;
+const TABLES = 500;
+const POLLS = 40;
+const IDLE_MS = 60_000;
+
+interface Figure {
+  readonly what: string;
+  readonly measured: string;
+  readonly limit: string;
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const ms = (value: number): string => `${value.toFixed(1)} ms`;
+
+async function fill(world: PostgresWorld): Promise<void> {
+  const tables = Array.from({ length: TABLES }, (_, index) => `bench_${index}`);
+  for (const table of tables) {
+    await world.primary.admin(`CREATE TABLE ${table} (id int primary key, a int, b int, c text)`);
+  }
+  const columns = ['id', 'a', 'b', 'c', 'id, a', 'id, b', 'id, c', 'a, b', 'a, c', 'b, c', 'id, a, b'];
+  let made = 0;
+  for (const list of columns) {
+    for (const table of tables) {
+      if (made++ >= STATEMENTS + 500) return;
+      await world.primary.admin(`SELECT ${list} FROM ${table} WHERE id = 1`);
+    }
+  }
+}
+
+/** Database time of our role since the start, in ms, as the server itself counts it. */
+async function ourTime(world: PostgresWorld): Promise<number> {
+  const [row] = await world.primary.admin<{ readonly ms: number }>(
+    `SELECT coalesce(sum(total_exec_time + total_plan_time), 0)::float8 AS ms FROM pg_stat_statements s
+     JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = 'runbookd'`,
+  );
+  return row?.ms ?? Number.NaN;
+}
+
+async function pollCost(): Promise<readonly Figure[]> {
+  await using world = await startPostgres({
+    version: 18,
+    settings: {
+      'pg_stat_statements.max': '10000',
+      'pg_stat_statements.track_utility': 'off',
+      'pg_stat_statements.track_planning': 'on',
+    },
+  });
+  await fill(world);
+  const [entries] = await world.primary.admin<{ readonly n: string }>(
+    'SELECT count(*)::text AS n FROM pg_stat_statements',
+  );
+  const periodsMs = { activity: 15_000, replication: 15_000, statements: 60_000, catalog: 60_000 };
+  const log = pino({ level: 'silent' });
+  const source = createPostgresSource({ target: 'bench', url: world.primary.monitorUrl, replicas: {}, periodsMs, log });
+  const byGroup = new Map<string, number[]>();
+  const walls: number[] = [];
+  let mostConnections = 0;
+  for (let poll = 0; poll < POLLS; poll++) {
+    const wall = performance.now();
+    for (const group of source.groups) {
+      const before = await ourTime(world);
+      await source.poll(group, Date.now(), AbortSignal.timeout(20_000));
+      const spent = (await ourTime(world)) - before;
+      // The first polls probe capabilities and take first readings: a daemon does that once.
+      if (poll >= 3) byGroup.set(group, [...(byGroup.get(group) ?? []), spent]);
+    }
+    walls.push(performance.now() - wall);
+    const [row] = await world.primary.admin<{ readonly n: number }>(
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = 'runbookd'`,
+    );
+    mostConnections = Math.max(mostConnections, row?.n ?? 0);
+  }
+  await source.close();
+  const medians = [...byGroup].map(([group, values]) => [group, median(values)] as const);
+  const all = medians.reduce((sum, [, value]) => sum + value, 0);
+  return [
+    {
+      what: `database time of one poll of everything (${entries?.n} statements, ${TABLES} tables), median of ${POLLS - 3}`,
+      measured: `${ms(all)} (${medians.map(([group, value]) => `${group} ${ms(value)}`).join(', ')})`,
+      limit: '25 ms',
+    },
+    { what: 'connections to the database, most seen', measured: String(mostConnections), limit: '2' },
+  ];
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024;
+}
+
+async function cpuSeconds(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+async function idle(): Promise<readonly Figure[]> {
+  await using world = await startPostgres({ version: 18, standby: true });
+  const directory = await mkdtemp(join(tmpdir(), 'runbookd-bench-'));
+  try {
+    const readies: number[] = [];
+    const port = await freePort();
+    const file = join(directory, 'bench.yaml');
+    const database = { url: 'env:BENCH_URL' };
+    const databases = {
+      'db-a': { ...database, replicas: { 'replica-1': { url: 'env:BENCH_REPLICA_URL' } } },
+      'db-b': database,
+    };
+    await writeFile(
+      file,
+      JSON.stringify({ store: { sqlite: join(directory, 's.db') }, http: { listen: `127.0.0.1:${port}` }, databases }),
+    );
+    // The role of the world allows three connections; three watched servers on two postmasters stay within that.
+    const env = { BENCH_URL: world.primary.monitorUrl, BENCH_REPLICA_URL: world.standby!.monitorUrl };
+    const untilReady = async (): Promise<void> => {
+      const deadline = performance.now() + 20_000;
+      while (performance.now() < deadline) {
+        const response = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+        if (response?.ok === true) return;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      throw new Error('not ready within 20 s');
+    };
+    for (let round = 0; round < 5; round++) {
+      const started = performance.now();
+      await using daemon = startDaemon(['run', '--config', file], env);
+      await untilReady();
+      readies.push(performance.now() - started);
+      await daemon.kill('SIGTERM');
+    }
+    await using daemon = startDaemon(['run', '--config', file], env);
+    await untilReady();
+    const pid = daemon.child.pid!;
+    const cpu = await cpuSeconds(pid);
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const used = (await cpuSeconds(pid)) - cpu;
+    const resident = await residentBytes(pid);
+    await daemon.kill('SIGTERM');
+    return [
+      { what: 'start to ready, median of 5', measured: `${(median(readies) / 1000).toFixed(2)} s`, limit: '2 s' },
+      {
+        what: 'resident memory after 60 s, 3 databases',
+        measured: `${(resident / 1e6).toFixed(0)} MB`,
+        limit: '150 MB',
+      },
+      {
+        what: 'CPU of the daemon over 60 s, 3 databases',
+        measured: `${((used / (IDLE_MS / 1000)) * 100).toFixed(1)} % of one core`,
+        limit: '–',
+      },
+    ];
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+const figures = [...(await pollCost()), ...(await idle())];
+process.stdout.write(`node ${process.versions.node}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed(0)} GB\n`);
+const width = Math.max(...figures.map((figure) => figure.what.length));
+for (const { what, measured, limit } of figures)
+  process.stdout.write(`${what.padEnd(width)}  ${measured}  (aim: ${limit})\n`);

@@ -1,0 +1,73 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { generateConfigFiles } from '../../src/config/generate.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { OPERATOR_COMMAND_PATTERN } from '../../src/config/schema.ts';
+import { loadDetectors, mapSdk } from '../../src/detect/load.ts';
+import type { AnyDetector } from '../../src/sdk/detector.ts';
+import { SLOTS } from '../../src/sdk/slots.ts';
+import { parseTemplate } from '../../src/sdk/template.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+let detectors: readonly AnyDetector[] = [];
+
+beforeAll(async () => {
+  const url = (path: string) => pathToFileURL(join(ROOT, path)).href;
+  mapSdk({ sdk: url('src/sdk/index.ts'), testing: url('src/testing/index.ts') });
+  detectors = await loadDetectors([join(ROOT, 'detectors')]);
+});
+
+function repositoryFile(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+describe('the generated files of config/', () => {
+  test.each(['config/schema.json', 'config/default.yaml'])('%s is current (npm run generate)', (path) => {
+    expect(repositoryFile(path)).toBe(generateConfigFiles(detectors)[path]);
+  });
+
+  test('default.yaml changes nothing: with it or without it the configuration is the same', () => {
+    const env = { DATABASE_URL: 'postgres://monitor@db.internal/app', HOME: '/home/op' };
+    const directory = mkdtempSync(join(tmpdir(), 'runbookd-defaults-'));
+    const site = join(directory, '20-site.yaml');
+    writeFileSync(site, 'databases: { main-db: { url: env:DATABASE_URL } }');
+    const without = loadConfig({ path: site, env, detectors });
+    writeFileSync(join(directory, '10-default.yaml'), repositoryFile('config/default.yaml'));
+    const withDefaults = loadConfig({ path: directory, env, detectors });
+    const options = Object.fromEntries(
+      detectors.map(({ id, options: specs }) => {
+        const values = Object.entries(specs).map(([name, spec]) => [name, spec.default] as const);
+        return [id, { enabled: true, options: Object.fromEntries(values) }];
+      }),
+    );
+    expect(plain(withDefaults.detectors)).toEqual(options);
+    expect({ ...plain(withDefaults), detectors: {}, origin: '' }).toEqual({ ...plain(without), origin: '' });
+  });
+
+  test('what default.yaml has commented out is valid when the marks are taken away', () => {
+    const text = repositoryFile('config/default.yaml').replace(/^( *)# (# )?(?=( *)([A-Za-z]+:|NAME:)( |$))/gm, '$1');
+    expect(Object.keys(parse(text))).toEqual(Object.keys(JSON.parse(repositoryFile('config/schema.json')).properties));
+  });
+});
+
+test('example.yaml is valid against the detectors as they are', () => {
+  const secrets = { DATABASE_URL: 'postgres://m@main/rastup', REPLICA_URL: 'postgres://m@replica/rastup' };
+  const env = { ...secrets, PAGERDUTY_ROUTING_KEY: '0123456789abcdef0123456789abcdef', HOME: '/home/op' };
+  const checkCommand = (template: string): void => void parseTemplate(template);
+  const config = loadConfig({ path: join(ROOT, 'config/example.yaml'), env, detectors, checkCommand });
+  expect(Object.keys(config.databases)).toEqual(['main-db']);
+});
+
+test('operatorCommand takes exactly what the slot {psql} takes, so that no command is withheld for it', () => {
+  expect(OPERATOR_COMMAND_PATTERN.source).toBe(SLOTS.psql.pattern.source);
+});
+
+/** Records have no prototype, which a comparison would see. */
+function plain(value: unknown): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(value));
+}

@@ -38,7 +38,7 @@ const options = {
     minimum: 1,
   }),
   newHours: number(24, 'how long a statement is new', { unit: 'h', minimum: 0 }),
-  newCalls: integer(5, 'calls in the window from which a new statement counts', { unit: 'calls', minimum: 1 }),
+  newCalls: integer(5, 'calls in the window from which a new or spilling statement counts', { unit: 'calls', minimum: 1 }),
   newLoadRatio: number(1.5, 'time of all statements against that before it came, from which a new one harms', {
     unit: 'ratio',
     minimum: 1,
@@ -71,6 +71,8 @@ interface Statement {
   readonly temp: Reading | undefined;
   readonly meanMs: number;
   readonly callsInWindow: number;
+  /** Polls of the window in which it was called. */
+  readonly polls: number;
   readonly callsPerSecond: number;
   readonly share: number;
   readonly before: number | null;
@@ -123,6 +125,7 @@ function statementsOf({ readings }: RuleContext<Options>, total: Reading, o: Opt
         temp: temps.get(queryid),
         meanMs: ownMs / calls,
         callsInWindow: calls,
+        polls: means.length,
         callsPerSecond: sum(inWindow(rate)) / means.length,
         share: Math.min(1, ownMs / allMs),
         before: band?.ready ? band.expected : lived,
@@ -186,7 +189,8 @@ function judgeStatement(
     ]);
   }
   if (!load) return null;
-  const spill = one.temp === undefined ? null : spilling(one.temp, o, active);
+  const repeats = one.callsInWindow >= o.newCalls && one.polls >= 2;
+  const spill = one.temp === undefined || !(repeats || active) ? null : spilling(one.temp, o, active);
   if (spill !== null && one.meanMs >= before + o.floorMs) {
     const figures = `${count(spill.latest.value)} temporary blocks a call`;
     return found(one, spill, `${statement} spills to disk (${figures}, ${of})`, `${statement} spills to disk, ${of}`, [
@@ -194,7 +198,7 @@ function judgeStatement(
       one.temp,
     ]);
   }
-  if (isHarmfullyNew(one, total, o, active)) {
+  if (repeats && isHarmfullyNew(one, total, o, active)) {
     const last = one.mean.samples.at(-1)?.at ?? 0;
     const first = one.mean.samples[0]?.at ?? last;
     const onset = { earliest: Math.min(first, last - (one.knownSeconds ?? 0) * 1000), latest: first };
@@ -217,7 +221,7 @@ function judgeStatement(
  */
 function isHarmfullyNew(one: Statement, total: Reading, o: Options, active: boolean): boolean {
   if (one.knownSeconds === null || one.knownSeconds >= o.newHours * 3600) return false;
-  if (one.meanMs < o.floorMs || one.callsInWindow < o.newCalls) return false;
+  if (one.meanMs < o.floorMs) return false;
   const last = total.samples.at(-1);
   if (last === undefined) return false;
   const cameAt = last.at - one.knownSeconds * 1000;

@@ -48,6 +48,8 @@ export interface Looks {
 }
 
 export function createLooks(server: ManagedServer, state: ActivityState): Looks {
+  /** Whether sessions were hidden at the last look; null before the first. */
+  let anyHidden: boolean | null = null;
   const ask: Looks['ask'] = async (check, sql, now, signal) => {
     await server.prepare(now, signal);
     const capabilities = server.capabilities();
@@ -58,9 +60,19 @@ export function createLooks(server: ManagedServer, state: ActivityState): Looks 
   return {
     ask,
     async counts(now, signal, sql = countsSql) {
-      const row = await ask('sessions', sql, now, signal);
-      server.note(row, now);
-      return { look: parseLook(row, server.epoch()), row };
+      const look = async (): Promise<{ readonly look: Look; readonly row: Row }> => {
+        const row = await ask('sessions', sql, now, signal);
+        server.note(row, now);
+        return { look: parseLook(row, server.epoch()), row };
+      };
+      const seen = await look();
+      const turned = anyHidden !== null && anyHidden !== seen.look.hidden > 0;
+      anyHidden = seen.look.hidden > 0;
+      if (!turned) return seen;
+      // A grant was given or taken away, which needs no new session. What is hidden must not be read as none: who waits
+      // for a lock is then counted in another view, so look again.
+      server.forget();
+      return anyHidden && server.capabilities()?.canReadAllStats === true ? look() : seen;
     },
     async locks(now, signal) {
       const rows = parseLockLook(await ask('locks', lockTreeSql, now, signal));

@@ -28,7 +28,6 @@ SELECT pg_catalog.current_setting('server_version_num')::int AS version_num,
   pg_catalog.quote_ident(current_user::text) AS role,
   pg_catalog.current_setting('is_superuser') = 'on' AS superuser,
   pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS read_all_stats,
-  pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AS read_all_settings,
   pg_catalog.current_setting('max_connections')::int AS max_connections,
   pg_catalog.current_setting('max_connections')::int
     - pg_catalog.current_setting('superuser_reserved_connections')::int
@@ -73,7 +72,6 @@ export function parseCapabilities(row: Row): {
       statementsColumns: new Set(Array.isArray(statements) ? statements.map(String) : []),
       isSuperuser,
       canReadAllStats: isSuperuser || row['read_all_stats'] === true,
-      canReadAllSettings: isSuperuser || row['read_all_settings'] === true,
     },
     constants: {
       versionNum: numberOf(row, 'version_num') ?? 0,

@@ -46,6 +46,7 @@ const identitySql = (aurora: boolean): string => `
 SELECT pg_catalog.pg_postmaster_start_time()::pg_catalog.text AS started,
   extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_postmaster_start_time())::pg_catalog.float8 AS age,
   pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.quote_ident(current_user) AS role,
+  pg_catalog.pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AS all_settings,
   CASE WHEN ${aurora} OR pg_catalog.pg_is_in_recovery() THEN NULL
     ELSE pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) END AS timeline`;
 
@@ -89,7 +90,7 @@ export function createCatalogCollector(server: PostgresServer, options: CatalogO
   const readIdentity = async (
     now: EpochMs,
     signal: AbortSignal,
-  ): Promise<ServerIdentity & { readonly role: string }> => {
+  ): Promise<ServerIdentity & { readonly role: string; readonly allSettings: boolean }> => {
     const sql = identitySql(server.facts()?.flavour === 'aurora');
     const [row] = await server.query('catalogue', sql, { timeoutMs: 2_000, signal });
     return {
@@ -99,6 +100,7 @@ export function createCatalogCollector(server: PostgresServer, options: CatalogO
       inRecovery: booleanOf(row, 'in_recovery') === true,
       timeline: textOf(row, 'timeline'),
       role: textOf(row, 'role') ?? '',
+      allSettings: booleanOf(row, 'all_settings') === true,
     };
   };
 
@@ -124,7 +126,7 @@ export function createCatalogCollector(server: PostgresServer, options: CatalogO
   };
 
   const poll = async (now: EpochMs, signal: AbortSignal): Promise<PollResult> => {
-    const { role, ...current } = await readIdentity(now, signal);
+    const { role, allSettings, ...current } = await readIdentity(now, signal);
     found = [...found, ...identityChanges(identity, current)];
     identity = current;
     const fresh = await readSettings(server, signal);
@@ -141,7 +143,7 @@ export function createCatalogCollector(server: PostgresServer, options: CatalogO
     }
     const changes = found;
     found = [];
-    return { series: [], changes, blind: blindness(server, role) };
+    return { series: [], changes, blind: allSettings ? [] : blindness(server, role) };
   };
 
   const answerTables = async (
@@ -188,7 +190,6 @@ function tli(timeline: string | null): number {
 }
 
 function blindness(server: PostgresServer, role: string): readonly Blindness[] {
-  if (server.capabilities()?.canReadAllSettings !== false) return [];
   const detail = `settings that only superusers may see are hidden from role ${role}`;
   return [
     { target: server.target, check: 'settings', because: 'denied', detail, grant: `GRANT pg_monitor TO ${role};` },

@@ -22,7 +22,6 @@ export interface Capabilities {
   readonly isSuperuser: boolean;
   /** Member of pg_monitor or pg_read_all_stats. */
   readonly canReadAllStats: boolean;
-  readonly canReadAllSettings: boolean;
 }
 
 export interface PostgresServer {

@@ -8,7 +8,6 @@ const capabilities = (canReadAllStats: boolean, columns: readonly string[]): Cap
   statementsColumns: new Set(),
   isSuperuser: false,
   canReadAllStats,
-  canReadAllSettings: true,
 });
 
 test('columns that a server does not have are not asked for', () => {

@@ -1,0 +1,3 @@
+import { describeFaults } from './fault-cases.ts';
+
+describeFaults(15);

@@ -109,6 +109,13 @@ export function renderMitigation(
     verify: optional(mitigation.verify),
     undo: optional(mitigation.undo),
     effect: mitigation.effect === undefined ? null : fillText(mitigation.effect.expect, slots),
-    slots,
+    slots: safeSlots(slots),
   };
+}
+
+/** The values that fit their slot's type: what does not, in no command and in no recorded step. */
+function safeSlots(slots: SlotValues): SlotValues {
+  const fits = ([name, value]: readonly [string, string | number]): boolean =>
+    Object.hasOwn(SLOTS, name) && SLOTS[name as SlotName].pattern.test(String(value));
+  return Object.fromEntries(Object.entries(slots).filter(fits));
 }

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { runCli } from '../../src/cli/cli.ts';
 import type { Diagnosis } from '../../src/model/index.ts';
 import { type ActiveFault, lockIdleInTransaction } from '../world/faults/index.ts';
 import { type PagerDutyFault, type PagerDutyWorld, startPagerDuty } from '../world/pagerduty.ts';
@@ -16,7 +17,7 @@ import { waitUntil } from '../world/wait.ts';
 import { type Daemon, runToEnd, startDaemon } from './daemon.ts';
 
 // These wait for databases far more than they compute: side by side they take the time of the slowest.
-vi.setConfig({ maxConcurrency: 8 });
+vi.setConfig({ maxConcurrency: 6 });
 
 let directory: string;
 beforeAll(async () => {
@@ -27,11 +28,28 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 /** What no pipe may carry: anything that a terminal obeys, colour included, and what reorders or hides text. */
 const UNSAFE = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u;
 
-async function runbookd(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const result = await runToEnd(args, env);
+interface Result {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+function proper(result: Result): Result {
   expect(result.output).not.toMatch(UNSAFE);
   expect(result.output).not.toMatch(/runbookd: internal error|\n\s+at .+:\d+:\d+/);
   return result;
+}
+
+/** As a process of its own, as people start it. */
+async function runbookd(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Result> {
+  return proper(await runToEnd(args, env));
+}
+
+/** The same command line in this process, which costs no start; that both say the same is a test of its own. */
+async function runHere(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Result> {
+  const chunks: string[] = [];
+  const stream = { write: (text: string): unknown => chunks.push(text) };
+  const code = await runCli(args, { env, stdout: stream, stderr: stream });
+  return proper({ code, output: chunks.join('') });
 }
 
 const NOTHING_TO_WATCH =
@@ -65,7 +83,7 @@ describe.concurrent('usage', () => {
     [['diagnose', 'nosuch'], 2, NOTHING_TO_WATCH],
     [[], 2, NOTHING_TO_WATCH],
   ] as const)('%s exits %i', async (args, code, says) => {
-    const result = await runbookd(args);
+    const result = await runHere(args);
     if (typeof says === 'string') expect(result.output).toBe(says);
     else expect(result.output).toMatch(says);
     expect(result.code).toBe(code);
@@ -73,9 +91,9 @@ describe.concurrent('usage', () => {
 
   test('detectors are a table, one of them in full, or JSON', async () => {
     const [all, one, json] = await Promise.all([
-      runbookd(['detectors']),
-      runbookd(['detectors', 'lock-contention']),
-      runbookd(['detectors', '--json']),
+      runHere(['detectors']),
+      runHere(['detectors', 'lock-contention']),
+      runHere(['detectors', '--json']),
     ]);
     expect(all.output).toMatch(/^DETECTOR +WATCHES +CAUSES +TITLE\n/);
     expect(all.output).toMatch(/^lock-contention +database +\d+ +Lock contention$/m);
@@ -86,6 +104,19 @@ describe.concurrent('usage', () => {
     expect(listed.map(({ id }) => id)).toContain('database-unreachable');
     expect(all.output.trimEnd().split('\n')).toHaveLength(listed.length + 1);
     expect([all.code, one.code, json.code]).toEqual([0, 0, 0]);
+  });
+});
+
+describe.concurrent('as a process of its own', () => {
+  test.each([
+    [['--help'], {}, 0],
+    [['frobnicate'], {}, 2],
+    [['detectors', 'lock-contention', '--json'], {}, 0],
+    [['run'], { DATABASE_URL: 'mysql://u:hunter2@db/app' }, 2],
+  ] as const)('%s says the same and exits with the same code', async (args, env, code) => {
+    const own = await runbookd(args, env);
+    expect(own).toEqual(await runHere(args, env));
+    expect(own.code).toBe(code);
   });
 });
 
@@ -102,7 +133,7 @@ describe.concurrent('configuration', () => {
       `runbookd: ${ENV} cannot be read: characters such as @ / # ? % in a password must be percent-encoded\n`,
     ],
   ])('DATABASE_URL=%s', async (url, says) => {
-    expect(await runbookd(['check'], { DATABASE_URL: url })).toEqual({ code: 2, output: says });
+    expect(await runHere(['check'], { DATABASE_URL: url })).toEqual({ code: 2, output: says });
   });
 
   const URL_LINE = '    url: postgres://monitor@db.invalid/app\n';
@@ -137,7 +168,7 @@ describe.concurrent('configuration', () => {
   ])('%s is named with its file, line, key and what was expected', async (title, text, says) => {
     const file = join(directory, `${title.replaceAll(' ', '-')}.yaml`);
     await writeFile(file, text);
-    const result = await runbookd(['check', '--config', file]);
+    const result = await runHere(['check', '--config', file]);
     expect(result.output).toContain(says);
     expect(result.output).toContain(file);
     expect(result.output.startsWith('runbookd: ')).toBe(true);
@@ -147,7 +178,7 @@ describe.concurrent('configuration', () => {
   test('a file that is not there is an error of the configuration, also for run and detectors', async () => {
     const file = join(directory, 'no-such.yaml');
     for (const command of ['run', 'detectors']) {
-      const { code, output } = await runbookd([command], { RUNBOOKD_CONFIG: file });
+      const { code, output } = await runHere([command], { RUNBOOKD_CONFIG: file });
       expect(output).toContain(`runbookd: ${file}: cannot be read: `);
       expect(code).toBe(2);
     }
@@ -185,8 +216,8 @@ describe.concurrent('a database', () => {
     const [check, text, json, unknown] = await Promise.all([
       runbookd(['check'], env),
       runbookd(['diagnose'], env),
-      runbookd(['diagnose', 'main-db', '--json'], env),
-      runbookd(['diagnose', 'nosuch'], env),
+      runHere(['diagnose', 'main-db', '--json'], env),
+      runHere(['diagnose', 'nosuch'], env),
     ]);
     expect(check.output).toMatch(
       /^ok {6}main-db: server: PostgreSQL 18\.\d+, primary, 37 usable connections, up since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/m,
@@ -264,12 +295,12 @@ describe.concurrent('a database', () => {
     const env = { DATABASE_URL: one.url() };
     const started = performance.now();
     const [check, text, json] = await Promise.all([
-      runbookd(['check'], env),
+      runHere(['check'], env),
       runbookd(['diagnose'], env),
-      runbookd(['diagnose', 'main-db', '--json'], env),
+      runHere(['diagnose', 'main-db', '--json'], env),
     ]);
-    expectUnreachable(one, check, text, json);
     expect(performance.now() - started).toBeLessThan(25_000);
+    expectUnreachable(one, check, text, json);
   });
 
   test('that stands still while it is asked is a finding too', async () => {
@@ -277,9 +308,9 @@ describe.concurrent('a database', () => {
     const env = { DATABASE_URL: paused.primary.monitorUrl };
     await paused.primary.pause();
     const [check, text, json] = await Promise.all([
-      runbookd(['check'], env),
+      runHere(['check'], env),
       runbookd(['diagnose'], env),
-      runbookd(['diagnose', 'main-db', '--json'], env),
+      runHere(['diagnose', 'main-db', '--json'], env),
     ]);
     await paused.primary.resume();
     const expected = {
@@ -290,11 +321,6 @@ describe.concurrent('a database', () => {
     };
     expectUnreachable(expected, check, text, json);
   });
-
-  interface Result {
-    readonly code: number | null;
-    readonly output: string;
-  }
 
   function expectUnreachable(
     expected: Pick<Unreachable, 'variant' | 'check' | 'summary' | 'command'>,
@@ -328,9 +354,9 @@ describe.concurrent('a database', () => {
   test('without the extension: what is blind is named with the command that helps, the rest is judged', async () => {
     const env = { DATABASE_URL: variant(world.primary.monitorUrl, (url) => (url.pathname = '/bare')) };
     const [check, text, json] = await Promise.all([
-      runbookd(['check'], env),
+      runHere(['check'], env),
       runbookd(['diagnose'], env),
-      runbookd(['diagnose', '--json'], env),
+      runHere(['diagnose', '--json'], env),
     ]);
     expect(check.output).toContain(
       'blind   main-db: statements: extension pg_stat_statements is not in database bare\n' +
@@ -360,7 +386,7 @@ describe.concurrent('a database', () => {
       to.password = 'plain';
     });
     const [check, text] = await Promise.all([
-      runbookd(['check'], { DATABASE_URL: url }),
+      runHere(['check'], { DATABASE_URL: url }),
       runbookd(['diagnose'], { DATABASE_URL: url }),
     ]);
     for (const what of ['sessions', 'statements', 'settings']) {
@@ -415,7 +441,7 @@ describe.concurrent('a lock chain', () => {
     await writeFile(file, "databases:\n  main-db: { url: 'env:LOCKS_URL' }\ncontacts: { databases: '@dba' }\n");
     const env = { LOCKS_URL: world.primary.monitorUrl };
     const [check, text, json] = await Promise.all([
-      runbookd(['check', '--config', file], env),
+      runHere(['check', '--config', file], env),
       runbookd(['diagnose', '--config', file], env),
       runbookd(['diagnose', 'main-db', '--json', '--config', file], env),
     ]);
@@ -477,7 +503,7 @@ describe.concurrent('a lock chain', () => {
       return rows.length === 2;
     });
     const env = { DATABASE_URL: primary.monitorUrl };
-    const [text, json] = await Promise.all([runbookd(['diagnose'], env), runbookd(['diagnose', '--json'], env)]);
+    const [text, json] = await Promise.all([runbookd(['diagnose'], env), runHere(['diagnose', '--json'], env)]);
     const { pid } = blocker!;
     expect(text.output.split('\n')[0]).toMatch(
       new RegExp(`^main-db: 2 sessions blocked .* by pid ${pid}, .*lock contention$`),
@@ -511,8 +537,10 @@ describe.concurrent('a lock chain', () => {
       });
       const env = { TEST_DATABASE_URL: world.primary.monitorUrl, TEST_ROUTING_KEY: 'k'.repeat(32) };
       const daemon = startDaemon(['run', '--config', file], env);
-      await waitUntil('the page to be tried', () =>
-        pagerduty.ledger().requests.some(({ event }) => event?.action === 'trigger'),
+      await waitUntil(
+        'the page to be tried',
+        () => pagerduty.ledger().requests.some(({ event }) => event?.action === 'trigger'),
+        { timeoutMs: 30_000 },
       );
       return { pagerduty, daemon, port };
     }
@@ -529,10 +557,8 @@ describe.concurrent('a lock chain', () => {
         const { pagerduty, daemon, port } = await watching(kind);
         await using _ = daemon;
         const before = await polled(port);
-        const from = performance.now();
-        // Locks are looked at each second.
+        // Locks are looked at each second, and an attempt that hangs is given up after ten.
         await waitUntil('polls', async () => (await polled(port)) >= before + 4, { timeoutMs: 10_000 });
-        expect(performance.now() - from).toBeLessThan(8000);
         expect(pagerduty.ledger().incidents).toEqual([]);
         pagerduty.setFault('ok');
         const { incidents } = await pagerduty.waitFor(({ incidents }) => incidents.length > 0, 30_000);

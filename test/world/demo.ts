@@ -101,7 +101,17 @@ const config = {
     'connection-pool-exhausted': { options: quick },
     'database-unreachable': { options: { pollSeconds: 2 } },
     'replication-lag': { options: { pollSeconds: 2, warnSeconds: 3, warnBytes: 150_000 } },
-    'slow-queries': { options: { pollSeconds: 5, holdSeconds: 5 } },
+    'slow-queries': {
+      options: {
+        pollSeconds: 2,
+        holdSeconds: 4,
+        clearSeconds: 6,
+        minCalls: 20,
+        minLifetimeCalls: 50,
+        spillBlocks: 50,
+        loadFloor: 1,
+      },
+    },
   },
 };
 const configFile = join(directory, 'demo.yaml');

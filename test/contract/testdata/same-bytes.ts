@@ -1,13 +1,13 @@
 /** Prints the diagnosis and the page of one recorded case; the answers are put in another order on demand. */
 
 import { readFileSync } from 'node:fs';
-import { loadDetectors } from '../../detect/load.ts';
-import { optionValues } from '../../detect/options.ts';
-import type { Answer } from '../../model/index.ts';
-import { buildPage, pageText } from '../../notify/page.ts';
-import type { Case } from '../questions.ts';
-import { questionsOf } from '../questions.ts';
-import { weigh } from '../weigh.ts';
+import { loadDetectors } from '../../../src/detect/load.ts';
+import { optionValues } from '../../../src/detect/options.ts';
+import type { Case } from '../../../src/diagnose/questions.ts';
+import { questionsOf } from '../../../src/diagnose/questions.ts';
+import { weigh } from '../../../src/diagnose/weigh.ts';
+import type { Answer } from '../../../src/model/index.ts';
+import { buildPage, pageText } from '../../../src/notify/page.ts';
 
 const [detector] = (await loadDetectors([new URL('../../../detectors', import.meta.url).pathname])).filter(
   (one) => one.id === 'lock-contention',
@@ -17,10 +17,10 @@ const recorded = JSON.parse(readFileSync(new URL('./lock-chain.json', import.met
   readonly answers: Readonly<Record<string, Answer>>;
 };
 const subject: Case = { ...recorded.subject, detector: detector!, options: optionValues(detector!) };
-const entries = questionsOf(subject).flatMap(({ key, question }): [string, Answer][] => {
-  const answer = recorded.answers[question.kind];
-  return answer === undefined ? [] : [[key, answer]];
-});
+const entries = Object.entries(recorded.answers);
+const asked = new Set(questionsOf(subject).map(({ key }) => key));
+if (entries.some(([key]) => !asked.has(key)))
+  throw new Error('the recording holds answers to questions that are not asked');
 if (process.argv[2] === 'backward') entries.reverse();
 if (process.argv[2] === 'shuffled') entries.sort(() => Math.random() - 0.5);
 const diagnosis = weigh(subject, new Map(entries), { commands: 'runbook', overrides: {} });

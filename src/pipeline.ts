@@ -204,7 +204,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       cause: null,
       reason: 'change',
       sections: [
-        { heading: 'CHANGE', lines: [change.summary, `seen ${clockTime(now)} UTC by ${change.source}`], value: 1 },
+        { heading: 'WHAT', lines: [change.summary, `seen ${clockTime(now)} UTC by ${change.source}`], value: 1 },
       ],
       links: [],
     };

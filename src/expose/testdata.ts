@@ -134,6 +134,7 @@ export const INCIDENT: Incident = {
       reason: 'opened',
       severity: 'critical',
       cause: { cause: 'lock-contention', on: 'main-db' },
+      variant: null,
       effect: null,
       headline: '14 sessions blocked',
       measure: 14,

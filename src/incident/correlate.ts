@@ -48,10 +48,16 @@ export function worst(severities: readonly Severity[]): Severity {
 function fits(finding: Finding, incident: Incident, targets: readonly Target[]): boolean {
   const own = (finding.diagnosis?.causes ?? []).filter((cause) => cause.confidence >= CAUSE_FROM);
   const shared = incident.cause;
-  if (shared !== null && own.some((cause) => cause.cause === shared.cause && cause.on === shared.on)) return true;
-  if (own.length > 0 && shared !== null) return false;
   const near = Math.abs(finding.symptom.onset.latest - incident.lead.symptom.onset.latest) <= NEAR_MS;
+  if (shared !== null && own.some((cause) => isSame(cause, shared, near ? targets : []))) return true;
+  if (own.length > 0 && shared !== null) return false;
   return near && related(finding.target, incident.lead.target, targets);
+}
+
+/** One cause on one thing; what begins on a primary and its replica together is one thing too. */
+function isSame(a: CauseRef, b: CauseRef, targets: readonly Target[]): boolean {
+  const familyOf = (name: string): string => targets.find((one) => one.name === name)?.replicaOf ?? name;
+  return a.cause === b.cause && familyOf(a.on) === familyOf(b.on);
 }
 
 function related(a: string, b: string, targets: readonly Target[]): boolean {
@@ -86,10 +92,28 @@ function refreshed(incident: Incident, byId: ReadonlyMap<string, Finding>, now: 
     const lead = byId.get(incident.lead.id) ?? incident.lead;
     return { ...incident, lead, state: 'resolved', resolvedAt: now };
   }
-  const lead = firing.find((finding) => finding.id === incident.lead.id) ?? best(firing);
+  const lead = leadOf(firing, incident);
   // A cause that was found stays until another one leads: an unclear moment does not take it back.
   const cause = leadingCause(lead) ?? incident.cause;
   return { ...incident, lead, cause, severity: worst(firing.map((finding) => finding.symptom.severity)) };
+}
+
+/** Whoever led goes on leading, unless another finding knows the same cause more precisely: which kind of it. */
+function leadOf(firing: readonly Finding[], incident: Incident): Finding {
+  const lead = firing.find((finding) => finding.id === incident.lead.id);
+  if (lead === undefined) return best(firing);
+  const known = leadingCause(lead);
+  if (known === null || variantOf(lead) !== null) return lead;
+  const precise = firing.filter((one) => {
+    const own = leadingCause(one);
+    return own !== null && own.cause === known.cause && own.on === known.on && variantOf(one) !== null;
+  });
+  return precise.length === 0 ? lead : best(precise);
+}
+
+/** Which kind of the leading cause; null when none leads or it has none. */
+export function variantOf(finding: Finding): string | null {
+  return leadingCause(finding) === null ? null : (finding.diagnosis?.causes[0]?.variant ?? null);
 }
 
 function best(firing: readonly Finding[]): Finding {

@@ -16,6 +16,7 @@ interface Parts {
   readonly detector?: string;
   readonly target?: string;
   readonly cause?: string;
+  readonly variant?: string;
   readonly on?: string;
   readonly confidence?: number;
   readonly severity?: Severity;
@@ -59,7 +60,7 @@ function finding(id: string, parts: Parts = {}): Finding {
       {
         cause: parts.cause ?? 'lock-contention',
         on: parts.on ?? target,
-        variant: null,
+        variant: parts.variant ?? null,
         title: 't',
         confidence,
         prior: 0,
@@ -127,6 +128,11 @@ describe('findings become incidents', () => {
       'an unclear finding of another time stands alone',
       [finding('a'), finding('b', { detector: 'x', confidence: 0.2, onset: T0 - 3_600_000 })],
       [['a'], ['b']],
+    ],
+    [
+      'a primary and its replica that begin together with one cause are one incident',
+      [finding('a'), finding('b', { target: 'main-db/replica-1' })],
+      [['a', 'b']],
     ],
     ['what only informs opens nothing', [finding('a', { severity: 'info' })], []],
   ])('%s', (_name, findings, expected) => {
@@ -204,6 +210,20 @@ describe('what is said of an incident', () => {
     const first = tell(opened({ value: 3 }), T0).incident;
     expect(tell(run([finding('a', { value: 5 })], [first])[0]!, T0 + 90_000).reason).toBeNull();
     expect(tell(run([finding('a', { value: 6 })], [first])[0]!, T0 + 90_000).reason).toBe('update: worse');
+  });
+
+  test('a finding that knows the kind of the same cause takes the lead, and says so once', () => {
+    const first = tell(opened({ cause: 'database-unreachable' }), T0);
+    const precise = finding('b', {
+      detector: 'database-unreachable',
+      cause: 'database-unreachable',
+      variant: 'stopped',
+    });
+    const [joined] = run([finding('a', { cause: 'database-unreachable' }), precise], [first.incident]);
+    expect(joined).toMatchObject({ id: 'i1', lead: { id: 'b' } });
+    const told = tell(joined!, T0 + 1000);
+    expect(told.reason).toBe('update: diagnosis more precise');
+    expect(tell(told.incident, T0 + 2000).reason).toBeNull();
   });
 
   test('an incident that was never told of is not resolved aloud', () => {

@@ -2,6 +2,7 @@
 
 import type { EffectState, EpochMs, Incident, NotificationKind, NotifyRecord, Severity } from '../model/index.ts';
 import { SEVERITIES } from '../model/index.ts';
+import { variantOf } from './correlate.ts';
 
 export interface Notify {
   readonly kind: Exclude<NotificationKind, 'change'>;
@@ -27,6 +28,9 @@ export function shouldNotify(incident: Incident, now: EpochMs): Notify | null {
   if (cause !== null && (last.cause?.cause !== cause.cause || last.cause.on !== cause.on)) {
     if (last.cause === null || now - last.at >= CAUSE_AFTER_MS) return { kind: 'update', reason: 'diagnosis changed' };
   }
+  if (cause !== null && last.cause !== null && last.variant === null && variantOf(incident.lead) !== null) {
+    return { kind: 'update', reason: 'diagnosis more precise' };
+  }
   if (incident.lead.noData && last.reason !== 'cannot see any more') {
     return { kind: 'update', reason: 'cannot see any more' };
   }
@@ -44,6 +48,7 @@ export function recordOf(incident: Incident, notify: Notify, now: EpochMs): Noti
     reason: notify.reason,
     severity: incident.severity,
     cause: incident.cause,
+    variant: variantOf(incident.lead),
     effect: effectOf(incident),
     headline: incident.lead.symptom.headline,
     measure: measureOf(incident),

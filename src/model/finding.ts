@@ -49,6 +49,8 @@ export interface NotifyRecord {
   readonly reason: string;
   readonly severity: Severity;
   readonly cause: CauseRef | null;
+  /** Which kind of the cause was told; null when none was. */
+  readonly variant: string | null;
   readonly effect: EffectState | null;
   readonly headline: string;
   /** Value of the lead symptom's first reading then: what `worse` is measured against. */

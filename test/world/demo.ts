@@ -146,7 +146,10 @@ step(paint('bold', `fault: ${fault.title}`));
 const injecting = Date.now();
 const active = await fault.inject(world);
 stack.defer(() => active.cure());
-step(`made after ${since()}: ${JSON.stringify(active.facts)}; waiting for the page`);
+const { url: _secret, ...facts } = active.facts;
+step(
+  `made after ${since()}${Object.keys(facts).length === 0 ? '' : `: ${JSON.stringify(facts)}`}; waiting for the page`,
+);
 
 const isOpen = (ledger: PagerDutyLedger): boolean => ledger.incidents.length > 0;
 const paged = (await pagerduty.waitFor(isOpen, PAGE_DEADLINE_MS)).incidents[0]!;

@@ -63,6 +63,7 @@ export function sampleIncident(id: string, fields: Partial<Incident> = {}): Inci
         reason: 'opened',
         severity: 'critical',
         cause: null,
+        variant: null,
         effect: null,
         headline: '14 sessions blocked',
         measure: 14,

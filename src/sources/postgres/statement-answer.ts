@@ -15,7 +15,8 @@ import {
   TIME_MS,
 } from './statement-deltas.ts';
 
-/** A baseline needs that many intervals and calls, else the statement's whole life is the better comparison. */
+/** A baseline needs that much time or that many intervals, and calls; else the whole life is the better comparison. */
+const BASELINE_MS = 10 * 60_000;
 const BASELINE_INTERVALS = 5;
 const BASELINE_CALLS = 20;
 const TOP = 20;
@@ -86,7 +87,8 @@ function beforeOf(
   sinceStart: StatementSums,
 ): StatementDelta['before'] {
   const rolling = before.byQueryid.get(queryid);
-  const ready = intervals >= BASELINE_INTERVALS && (rolling?.[CALLS] ?? 0) >= BASELINE_CALLS;
+  const enough = before.coveredMs >= BASELINE_MS || intervals >= BASELINE_INTERVALS;
+  const ready = enough && (rolling?.[CALLS] ?? 0) >= BASELINE_CALLS;
   const gained = sinceStart.byQueryid.get(queryid);
   const values =
     ready && rolling !== undefined

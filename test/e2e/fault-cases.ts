@@ -9,7 +9,7 @@ import { type Harness, startHarness } from './harness.ts';
 const OPTIONS = {
   'lock-contention': { holdSeconds: 0.2 },
   'connection-pool-exhausted': { holdSeconds: 0.2 },
-  'replication-lag': { warnBytes: 150_000, warnSeconds: 2 },
+  'replication-lag': { holdSeconds: 1.5, warnBytes: 150_000, warnSeconds: 2 },
   'slow-queries': {
     pollSeconds: 1,
     holdSeconds: 0,

@@ -9,7 +9,7 @@ import { type Harness, startHarness } from './harness.ts';
 const OPTIONS = {
   'lock-contention': { holdSeconds: 0.2 },
   'connection-pool-exhausted': { holdSeconds: 0.2 },
-  'replication-lag': { holdSeconds: 1.5, warnBytes: 150_000, warnSeconds: 2 },
+  'replication-lag': { pollSeconds: 1, holdSeconds: 1.5, warnBytes: 150_000, warnSeconds: 2 },
   'slow-queries': {
     pollSeconds: 1,
     holdSeconds: 0,
@@ -61,7 +61,7 @@ export async function makeSeeCure(
     const first = diagnosis?.causes[0];
     expect(
       [first?.cause, first?.variant],
-      `${diagnosis?.symptom?.summary}\n${ranking?.join(', ')}\n${JSON.stringify(first?.evidence, null, 1)}`,
+      `${diagnosis?.symptom?.summary}\n${JSON.stringify(diagnosis?.ruledOut.map((one) => [one.variant, one.because]))}\n${ranking?.join(', ')}\n${JSON.stringify(first?.evidence, null, 1)}`,
     ).toEqual([expected.cause, expected.variant ?? null]);
     expect(diagnosis?.verdict).toBe('cause');
     const summaries = harness

@@ -31,7 +31,9 @@ export async function answerReplication(asked: Asked): Promise<Answer<'postgres.
   const names = Object.keys(replicas);
   const [onPrimary, ...onReplicas] = await Promise.allSettled([
     readPrimary(primary, now, signal),
-    ...Object.entries(replicas).map(([name, server]) => readFacts(server, state.lookAt(name), now, signal)),
+    ...Object.entries(replicas).map(([name, server]) =>
+      readFacts(server, state.earlierLook(name, window, now), now, signal),
+    ),
   ]);
   const kind = 'postgres.replication';
   if (!onReplicas.some(({ status }) => status === 'fulfilled')) {

@@ -1,12 +1,14 @@
 /** What replication's collectors remember, for an hour: WAL positions, lags, and which standbys there are. */
 
 import type { EpochMs } from '../../model/glossary.ts';
+import type { Window } from '../../model/question.ts';
 import type { PrimaryLook, ReplicaLook } from './replication-reader.ts';
 import type { Positions } from './standbys.ts';
 
 const RING_MS = 60 * 60_000;
 /** Bounds memory where somebody polls every second. */
 const RING_LENGTH = 4_000;
+const MIN_RATE_MS = 1_000;
 
 export interface Lag {
   readonly at: EpochMs;
@@ -27,9 +29,12 @@ export interface ReplicationState {
   missing(expected: readonly string[], now: EpochMs): readonly string[];
   noteIdentity(name: string, identity: ReplicaLook['identity']): void;
   identityOf(name: string): ReplicaLook['identity'] | null;
-  /** The last look at a replica, for rates. */
   noteReplayed(name: string, look: ReplicaLook): void;
-  lookAt(name: string): ReplicaLook | null;
+  /**
+   * An earlier look at a replica, for rates up to `now`: the first of the window, and at least a second old, since two
+   * looks a moment apart have no rate worth the name; where there is none such, the oldest that is there.
+   */
+  earlierLook(name: string, window: Window, now: EpochMs): ReplicaLook | null;
   snapshot(): unknown;
   restore(state: unknown): void;
 }
@@ -40,7 +45,7 @@ export function createReplicationState(): ReplicationState {
   let lags: readonly Lag[] = [];
   let seen = new Map<string, EpochMs>();
   let identities = new Map<string, ReplicaLook['identity']>();
-  const looks = new Map<string, ReplicaLook>();
+  const looks = new Map<string, readonly ReplicaLook[]>();
   const recent = <Entry extends { readonly at: EpochMs }>(ring: readonly Entry[], entry: Entry): readonly Entry[] =>
     [...ring.filter(({ at }) => at > entry.at - RING_MS && at <= entry.at), entry].slice(-RING_LENGTH);
 
@@ -70,9 +75,12 @@ export function createReplicationState(): ReplicationState {
     },
     identityOf: (name) => identities.get(name) ?? null,
     noteReplayed: (name, look) => {
-      looks.set(name, look);
+      looks.set(name, recent(looks.get(name) ?? [], look));
     },
-    lookAt: (name) => looks.get(name) ?? null,
+    earlierLook(name, window, now) {
+      const old = (looks.get(name) ?? []).filter(({ at }) => at <= now - MIN_RATE_MS);
+      return old.find(({ at }) => at >= window.from) ?? old.at(-1) ?? looks.get(name)?.[0] ?? null;
+    },
     snapshot: () => ({ version: 1, positions, lags, seen: [...seen], identities: [...identities] }),
     restore(state) {
       if (typeof state !== 'object' || state === null || !('version' in state) || state.version !== 1) return;

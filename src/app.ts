@@ -112,9 +112,14 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       ...clock,
       log,
       onMissed: (_job, reason) => metrics.missed(reason),
-      onError: (job, error) =>
-        metrics.sourceError(job.split('/')[0] ?? job, error instanceof RunbookdError ? error.code : 'UNKNOWN'),
+      onError(job, error) {
+        const code = error instanceof RunbookdError ? error.code : 'UNKNOWN';
+        metrics.sourceError(job.split('/')[0] ?? job, code);
+        if (code === 'STORE_WRITE') storeWorks = false;
+      },
     });
+    // A store that cannot be written loses nothing yet: polls repeat what was not committed. But it must be seen.
+    let storeWorks = true;
     const snapshot = async (): Promise<void> => {
       await store.snapshot('baselines', baselines.snapshot(), clock.now());
       for (const source of watch.sources) {
@@ -154,6 +159,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       async run(now) {
         await snapshot();
         await store.prune(now - PRUNE_AFTER_MS);
+        storeWorks = true;
       },
     });
 
@@ -176,7 +182,10 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       version: VERSION,
       health: {
         live: () => !scheduler.lateness().stalled,
-        notReady: () => (running.cycles() > 0 ? [] : ['no poll has gone through yet']),
+        notReady: () => [
+          ...(running.cycles() > 0 ? [] : ['no poll has gone through yet']),
+          ...(storeWorks ? [] : ['the store cannot be written']),
+        ],
       },
     });
     const addresses = await server.listen();

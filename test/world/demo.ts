@@ -179,7 +179,8 @@ const done = await pagerduty.waitFor((ledger) => isOpen(ledger) && resolved(ledg
 for (const incident of done.incidents) {
   for (const event of incident.events.slice(1)) {
     const news = details(event).NEWS ?? event.summary;
-    say(`  ${paint('dim', event.action)}  ${news}`);
+    // An update is a trigger on the same key: PagerDuty appends it to the open incident.
+    say(`  ${paint('dim', event.action === 'trigger' ? 'update ' : event.action)}  ${news}`);
   }
 }
 step(

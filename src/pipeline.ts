@@ -12,7 +12,7 @@ import { step } from './detect/lifecycle.ts';
 import type { Values } from './detect/options.ts';
 import { lifecycleOf } from './detect/options.ts';
 import type { RenderOptions } from './diagnose/render.ts';
-import { walk } from './diagnose/walk.ts';
+import { answerWithin, walk } from './diagnose/walk.ts';
 import { correlate } from './incident/correlate.ts';
 import { judged, watched } from './incident/effects.ts';
 import { notificationsFor } from './incident/notifications.ts';
@@ -54,6 +54,8 @@ export interface PipelineOptions {
   readonly newId: () => string;
   readonly now: () => EpochMs;
   readonly log: Logger;
+  /** Aborted when the process stops: ends walks in progress. */
+  readonly stopping: AbortSignal;
   readonly walkMs?: number;
   readonly questionMs?: number;
   /** After each cycle, when its transaction is on disk. */
@@ -175,7 +177,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     baselines.learn(now);
     if (result.changes.length > 0) await inOrder('commit', () => commitChanges(result.changes, now));
     const touched = new Set(result.series.map((series) => series.target));
-    await Promise.all([...touched].map((name) => inOrder(name, () => evaluateTarget(name, signal))));
+    // Walks have deadlines of their own: what is left of this poll's would fail just those that a slow database needs.
+    await Promise.all([...touched].map((name) => inOrder(name, () => evaluateTarget(name, options.stopping))));
     cycles++;
     options.onCycle?.({ at: now, source: source.name, notified: [] });
   }
@@ -227,7 +230,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     freezeOrThaw(name);
     await Promise.all(
       toWalk.map(async (finding) => {
-        const walked = await diagnose(finding, target, signal);
+        const walked = await diagnosed(finding, target, signal);
         changed.set(walked.id, walked);
         if (active.has(identityOf(walked))) active.set(identityOf(walked), walked);
       }),
@@ -253,14 +256,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       });
       failed.delete(detector.id + target.name);
     } catch (error) {
-      options.onDetectorError?.(detector.id, error);
-      if (!failed.has(detector.id + target.name)) {
-        failed.add(detector.id + target.name);
-        log.error(
-          { err: new RunbookdError('DETECTOR_FAILED', [detector.id, target.name, messageOf(error)], error) },
-          'detector failed',
-        );
-      }
+      reportDetector(detector.id, target.name, error);
       evaluated = { state: 'no_data', signals: [] };
     }
     const symptoms = evaluated.state === 'judged' ? evaluated.symptoms : [];
@@ -303,6 +299,25 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return finding.diagnosedAt === null || now - finding.diagnosedAt >= rewalkMs;
   }
 
+  /** A walk that breaks costs the diagnosis, never the page: it is sent without. */
+  async function diagnosed(finding: Finding, target: Target, signal: AbortSignal): Promise<Finding> {
+    try {
+      return await diagnose(finding, target, signal);
+    } catch (error) {
+      reportDetector(finding.detector, finding.target, error);
+      return { ...finding, diagnosedAt: options.now() };
+    }
+  }
+
+  /** Loudly once, until the detector works on that target again. */
+  function reportDetector(detector: string, target: string, error: unknown): void {
+    options.onDetectorError?.(detector, error);
+    if (failed.has(detector + target)) return;
+    failed.add(detector + target);
+    const wrapped = new RunbookdError('DETECTOR_FAILED', [detector, target, messageOf(error)], error);
+    log.error({ err: wrapped }, 'detector failed');
+  }
+
   async function diagnose(finding: Finding, target: Target, signal: AbortSignal): Promise<Finding> {
     const detector = options.detectors.find((one) => one.id === finding.detector);
     if (detector === undefined) return finding;
@@ -325,13 +340,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       },
     );
     // A later walk that could not see does not take back what an earlier one saw.
-    const worse = diagnosis.verdict === 'inconclusive' && finding.diagnosis?.verdict === 'cause';
+    const blind = diagnosis.verdict !== 'cause' && diagnosis.gaps.length > 0;
+    const worse = blind && finding.diagnosis?.verdict === 'cause';
     return { ...finding, diagnosis: worse ? finding.diagnosis : diagnosis, diagnosedAt: now };
   }
 
   /** An incident never becomes the baseline: nothing is learned of a target from the onset of its findings on. */
   function freezeOrThaw(target: string): void {
-    const onsets = [...active.values()].filter((one) => one.target === target).map((one) => one.symptom.onset.earliest);
+    const mine = [...active.values()].filter((one) => one.target === target);
+    const rules = mine.filter((one) => one.symptom.severity !== 'info' && !(one.state === 'pending' && one.noData));
+    const onsets = rules.map((one) => one.symptom.onset.earliest);
     if (onsets.length > 0) baselines.freeze(target, Math.min(...onsets));
     else baselines.thaw(target, false);
   }
@@ -350,10 +368,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     });
     const notifications: { channel: string; notification: Notification }[] = [];
     const next: Incident[] = [];
-    for (const incident of correlated) {
-      const looked =
-        incident.state === 'open' ? { ...incident, effects: await lookAtEffects(incident, signal) } : incident;
-      const told = tell(looked, now);
+    const looked = await Promise.all(
+      correlated.map(async (one) =>
+        one.state === 'open' ? { ...one, effects: await lookAtEffects(one, signal) } : one,
+      ),
+    );
+    for (const incident of looked) {
+      const told = tell(incident, now);
       next.push(told.incident);
       for (const notification of told.notifications) {
         for (const channel of options.channels) notifications.push({ channel, notification });
@@ -380,6 +401,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       resolved.delete(id);
       persisted.delete(id);
     }
+    for (const [key, one] of ended) if (now - (one.resolvedAt ?? 0) >= RECENT_MS) ended.delete(key);
+    const alive = new Set([...active.values(), ...resolved.values()].map((one) => one.id));
+    for (const id of persisted.keys()) if (!alive.has(id)) persisted.delete(id);
     if (notifications.length > 0) {
       const notified = notifications.map((one) => one.notification);
       for (const one of notified)
@@ -415,7 +439,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (detector === undefined || target === undefined) return incident.effects;
     const shown = (cause?.mitigations ?? []).flatMap((one) =>
       'slots' in one && detector.mitigations[one.id]?.effect !== undefined
-        ? [{ mitigation: one.id, slots: one.slots }]
+        ? [{ mitigation: one.id, on: cause?.on ?? lead.target, slots: one.slots }]
         : [],
     );
     const now = options.now();
@@ -425,11 +449,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         const effect = options.detectors.find((one) => one.id === report.detector)?.mitigations[report.mitigation]
           ?.effect;
         if (effect === undefined || report.state === 'worked') return report;
-        const on = targetOf(cause?.on ?? lead.target) ?? target;
-        const facts: Facts = { now, target, on, onset: lead.symptom.onset, options: options.values(detector.id) };
+        const on = targetOf(report.on) ?? target;
+        const facts: Facts = { now, target, on, onset: lead.symptom.onset, options: options.values(report.detector) };
         const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.questionMs ?? QUESTION_MS)]);
         try {
-          const answer = await ask(effect.ask(report.slots, facts), deadline);
+          const answer = await answerWithin({ ask }, effect.ask(report.slots, facts), deadline);
           if (answer.state !== 'answered') return report;
           return judged(report, effect.judge(answer.value, report.slots, facts), effect.withinMs, now);
         } catch (error) {
@@ -456,7 +480,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
             { detector: finding.detector, target: finding.target },
             'finding is not watched any more, resolving it',
           );
-          const ended: Finding = { ...finding, state: 'resolved', resolvedAt: options.now() };
+          const ended: Finding = { ...finding, state: 'resolved', noData: true, resolvedAt: options.now() };
           resolved.set(finding.id, ended);
           orphans.push(ended);
         }
@@ -486,6 +510,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 function newsOf(incident: Incident, reason: string, now: EpochMs): string | null {
   const at = clockTime(now).slice(0, 5);
   const effect = [...incident.effects].filter((one) => one.appliedAt !== null).sort((a, b) => b.at - a.at)[0];
+  if (incident.state === 'resolved' && incident.lead.noData) {
+    return `${at} closed: this is not watched any more (its detector or target is gone from the configuration); whether it is over is not known`;
+  }
   if (incident.state === 'resolved') {
     const ended = effect?.state === 'worked' ? effect.observed : 'the symptom is gone';
     const lasted = duration(Math.max(0, (now - incident.lead.symptom.onset.latest) / 1000));

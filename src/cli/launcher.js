@@ -30,8 +30,10 @@ setFlagsFromString('--semi-space-growth-factor=1');
  * Node's own default below the shared /tmp: the cache is code, and whoever gets there first could leave theirs.
  */
 const { default: nodeModule } = await import('node:module');
-const home = process.env.HOME ? `${process.env.HOME}/.cache` : '';
-const cache = process.env.XDG_CACHE_HOME || home;
-if (cache.startsWith('/') && !process.env.NODE_COMPILE_CACHE) nodeModule.enableCompileCache(`${cache}/runbookd`);
+const { existsSync } = await import('node:fs');
+const { HOME = '', XDG_CACHE_HOME = '', NODE_COMPILE_CACHE } = process.env;
+const [base, below] = XDG_CACHE_HOME === '' ? [HOME, '.cache/runbookd'] : [XDG_CACHE_HOME, 'runbookd'];
+// A user without a home (/nonexistent) is not given one.
+if (!NODE_COMPILE_CACHE && base.startsWith('/') && existsSync(base)) nodeModule.enableCompileCache(`${base}/${below}`);
 
 await import('../main.ts');

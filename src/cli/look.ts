@@ -58,6 +58,8 @@ export interface LookOptions {
   readonly target: string | null;
 }
 
+/** No look takes longer, whatever hangs. */
+const LOOK_MS = 60_000;
 const POLL_MS = 12_000;
 
 export async function look<T>(
@@ -92,6 +94,7 @@ export async function look<T>(
     incidentUrl: () => null,
     newId: () => newId(Date.now()),
     now: Date.now,
+    stopping: AbortSignal.timeout(LOOK_MS),
     log,
     onDetectorError: (detector, error) => {
       failures.set(detector, { target: `detector ${detector}`, group: 'rule', detail: messageOf(error) });

@@ -134,6 +134,18 @@ const GOOD: Readonly<Partial<Record<SlotName, string>>> = {
   previousVersion: 'api:512',
 };
 
+test('what the user replaced is not shown, not even when the replacement cannot be filled', () => {
+  const mitigation = { title: 't', risk: 'reversible', riskText: 'r', command: KILL } as const;
+  const options = { commands: 'runbook', overrides: { 'd.m': './ops/kill.sh {pid} {appName}' } } as const;
+  expect(renderMitigation('d', 'm', mitigation, VALUES, options)).toMatchObject({
+    withheld: expect.stringMatching(/appName/),
+  });
+  expect(renderMitigation('d', 'm', mitigation, { ...VALUES, appName: 'api' }, options)).toMatchObject({
+    command: './ops/kill.sh 2134 api',
+    alternative: null,
+  });
+});
+
 describe('fuzz', () => {
   test('10,000 values a slot: what renders is printable ASCII on one line, and its argv is what was meant', () => {
     const next = random(20_261_123);

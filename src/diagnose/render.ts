@@ -87,9 +87,11 @@ export function renderMitigation(
     return rendered.ok ? rendered.text : null;
   };
   const override = options.overrides[`${detector}.${id}`];
-  const own = [override ?? mitigation.command, ...(override === undefined ? [] : [mitigation.command])];
-  const templates = mitigation.alternative === undefined ? own : [...own, mitigation.alternative];
-  if (options.commands === 'aws' && override === undefined) templates.reverse();
+  // What the user replaced is never shown, not even when the replacement cannot be filled.
+  const own =
+    mitigation.alternative === undefined ? [mitigation.command] : [mitigation.command, mitigation.alternative];
+  const templates = override === undefined ? own : [override];
+  if (options.commands === 'aws') templates.reverse();
   const rendered = templates.map((template) => renderCommand(template, slots));
   const texts = rendered.flatMap((one) => (one.ok ? [one.text] : []));
   const title = fillText(mitigation.title, slots);

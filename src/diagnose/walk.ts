@@ -42,7 +42,7 @@ export async function walk(subject: Case, asker: Asker, options: WalkOptions): P
 }
 
 /** An answer or a named unknown, at the latest when the signal fires, even if the asker ignores it. */
-function answerWithin(asker: Asker, question: Question, signal: AbortSignal): Promise<Answer> {
+export function answerWithin(asker: Asker, question: Question, signal: AbortSignal): Promise<Answer> {
   const unknown = (because: 'timeout' | 'error', detail: string): Answer =>
     ({ state: 'unknown', kind: question.kind, because, detail }) as Answer;
   return new Promise((resolve) => {

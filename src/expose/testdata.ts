@@ -145,6 +145,7 @@ export const INCIDENT: Incident = {
     {
       detector: 'lock-contention',
       mitigation: 'terminate-root',
+      on: 'main-db',
       slots: { pid: 2134 },
       state: 'not_yet',
       observed: '14 blocked',

@@ -98,10 +98,15 @@ function refreshed(incident: Incident, byId: ReadonlyMap<string, Finding>, now: 
   return { ...incident, lead, cause, severity: worst(firing.map((finding) => finding.symptom.severity)) };
 }
 
-/** Whoever led goes on leading, unless another finding knows the same cause more precisely: which kind of it. */
+/** Whoever led goes on leading, unless another raises the severity, or another finding knows the same cause more precisely: which kind of it. */
 function leadOf(firing: readonly Finding[], incident: Incident): Finding {
+  const top = worst(firing.map((finding) => finding.symptom.severity));
   const lead = firing.find((finding) => finding.id === incident.lead.id);
   if (lead === undefined) return best(firing);
+  // What raises the severity is what the page that goes out for it is about.
+  if (lead.symptom.severity !== top && top !== incident.severity) {
+    return best(firing.filter((finding) => finding.symptom.severity === top));
+  }
   const known = leadingCause(lead);
   if (known === null || variantOf(lead) !== null) return lead;
   const precise = firing.filter((one) => {

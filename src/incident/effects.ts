@@ -5,6 +5,7 @@ import type { EffectReport, EffectState, EpochMs, Incident } from '../model/inde
 /** A mitigation of the leading cause that the page shows and that declares an effect. */
 export interface Watchable {
   readonly mitigation: string;
+  readonly on: string;
   readonly slots: EffectReport['slots'];
 }
 
@@ -14,13 +15,23 @@ export interface Watchable {
  */
 export function watched(incident: Incident, shown: readonly Watchable[], now: EpochMs): readonly EffectReport[] {
   const detector = incident.lead.detector;
-  const kept = new Map(incident.effects.map((report) => [report.mitigation, report]));
-  for (const { mitigation, slots } of shown) {
+  const mine = incident.effects.filter((report) => report.detector === detector);
+  const kept = new Map(mine.map((report) => [report.mitigation, report]));
+  for (const { mitigation, on, slots } of shown) {
     const report = kept.get(mitigation);
     if (report !== undefined && (report.appliedAt !== null || same(report.slots, slots))) {
       if (same(report.slots, slots) || report.state === 'not_applied' || report.state === 'not_yet') continue;
     }
-    kept.set(mitigation, { detector, mitigation, slots, state: 'not_applied', observed: '', at: now, appliedAt: null });
+    kept.set(mitigation, {
+      detector,
+      mitigation,
+      on,
+      slots,
+      state: 'not_applied',
+      observed: '',
+      at: now,
+      appliedAt: null,
+    });
   }
   return [...kept.values()];
 }

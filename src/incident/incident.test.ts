@@ -226,6 +226,22 @@ describe('what is said of an incident', () => {
     expect(tell(told.incident, T0 + 2000).reason).toBeNull();
   });
 
+  test('what raises the severity leads the page that goes out for it', () => {
+    const first = tell(opened({ severity: 'warning', confidence: 0.2 }), T0);
+    const worse = finding('b', { detector: 'connection-pool-exhausted', severity: 'critical', confidence: 0.3 });
+    const [joined] = run([finding('a', { severity: 'warning', confidence: 0.2 }), worse], [first.incident]);
+    expect(joined).toMatchObject({ severity: 'critical', lead: { id: 'b' } });
+    expect(tell(joined!, T0 + 1000).reason).toBe('trigger: severity raised to critical');
+  });
+
+  test('a finding that joins is told of once', () => {
+    const first = tell(opened(), T0);
+    const [joined] = run([finding('a'), finding('b', { detector: 'x' })], [first.incident]);
+    const told = tell(joined!, T0 + 1000);
+    expect(told.reason).toBe('update: another finding');
+    expect(tell(told.incident, T0 + 2000).reason).toBeNull();
+  });
+
   test('an incident that was never told of is not resolved aloud', () => {
     expect(shouldNotify({ ...opened(), state: 'resolved' }, T0)).toBeNull();
   });
@@ -233,7 +249,7 @@ describe('what is said of an incident', () => {
 
 describe('effects of mitigations', () => {
   const incident = run([finding('a')])[0]!;
-  const shown = [{ mitigation: 'terminate-root', slots: { pid: 2134 } }];
+  const shown = [{ mitigation: 'terminate-root', on: 'main-db', slots: { pid: 2134 } }];
   const [report] = watched(incident, shown, T0);
 
   test('what nobody applied says nothing', () => {
@@ -250,14 +266,14 @@ describe('effects of mitigations', () => {
   test('the newest root is watched until somebody acts on the one that was shown', () => {
     const moved = watched(
       { ...incident, effects: [report!] },
-      [{ mitigation: 'terminate-root', slots: { pid: 9 } }],
+      [{ mitigation: 'terminate-root', on: 'main-db', slots: { pid: 9 } }],
       T0,
     );
     expect(moved[0]?.slots).toEqual({ pid: 9 });
     const applied = { ...report!, appliedAt: T0, state: 'not_yet' as const };
     const kept = watched(
       { ...incident, effects: [applied] },
-      [{ mitigation: 'terminate-root', slots: { pid: 9 } }],
+      [{ mitigation: 'terminate-root', on: 'main-db', slots: { pid: 9 } }],
       T0,
     );
     expect(kept[0]?.slots).toEqual({ pid: 2134 });

@@ -31,6 +31,8 @@ export function shouldNotify(incident: Incident, now: EpochMs): Notify | null {
   if (cause !== null && last.cause !== null && last.variant === null && variantOf(incident.lead) !== null) {
     return { kind: 'update', reason: 'diagnosis more precise' };
   }
+  const told = new Set(last.findings ?? incident.findings);
+  if (incident.findings.some((id) => !told.has(id))) return { kind: 'update', reason: 'another finding' };
   if (incident.lead.noData && last.reason !== 'cannot see any more') {
     return { kind: 'update', reason: 'cannot see any more' };
   }
@@ -50,6 +52,7 @@ export function recordOf(incident: Incident, notify: Notify, now: EpochMs): Noti
     cause: incident.cause,
     variant: variantOf(incident.lead),
     effect: effectOf(incident),
+    findings: incident.findings,
     headline: incident.lead.symptom.headline,
     measure: measureOf(incident),
   };

@@ -34,6 +34,8 @@ export type EffectState = 'not_applied' | 'worked' | 'partly' | 'not_yet';
 export interface EffectReport {
   readonly detector: string;
   readonly mitigation: string;
+  /** Name of the target that the cause is on. */
+  readonly on: string;
   /** The values that the page showed: this very pid, not whoever leads now. */
   readonly slots: SlotValues;
   readonly state: EffectState;
@@ -52,6 +54,8 @@ export interface NotifyRecord {
   /** Which kind of the cause was told; null when none was. */
   readonly variant: string | null;
   readonly effect: EffectState | null;
+  /** Ids of the findings that it was then; absent in records of before 0.1.0. */
+  readonly findings?: readonly string[];
   readonly headline: string;
   /** Value of the lead symptom's first reading then: what `worse` is measured against. */
   readonly measure: number | null;

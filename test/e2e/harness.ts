@@ -63,6 +63,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     incidentUrl: () => null,
     newId: () => newId(Date.now()),
     now: Date.now,
+    stopping: new AbortController().signal,
     log,
     onCycle: (cycle) => notifications.push(...cycle.notified),
     onDetectorError: (detector, error) => {

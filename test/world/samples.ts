@@ -74,6 +74,7 @@ export function sampleIncident(id: string, fields: Partial<Incident> = {}): Inci
       {
         detector: 'lock-contention',
         mitigation: 'terminate',
+        on: 'main-db',
         slots: { pid: 2134 },
         state: 'worked',
         observed: '0 blocked',

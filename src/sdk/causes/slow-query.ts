@@ -139,24 +139,17 @@ const newProbe = overSuspects('new', 'new', 'when the statement was first seen',
   return one.share >= 0.1 ? supports(4.5, text, { headline: `new statement ${one.queryid}` }) : neutral(text);
 });
 
-/** No more is asked for here than the rule asks for, where it is a rule about spilling that fired. */
-const spills = (one: StatementDelta, facts: Facts): boolean =>
-  one.tempBlocksPerCall >= Math.min(5 * FEW_BLOCKS, Number(facts.options['spillBlocks'] ?? 5 * FEW_BLOCKS)) &&
-  (ratio(one.tempBlocksPerCall, one.before.tempBlocksPerCall) ?? 2) >= 2;
+/** Fewer are asked for than by the rule: the window may begin before the spilling did, and mixes the healthy part in. */
+const spills = (one: StatementDelta): boolean =>
+  one.tempBlocksPerCall >= FEW_BLOCKS && (ratio(one.tempBlocksPerCall, one.before.tempBlocksPerCall) ?? 2) >= 2;
 
-const tempProbe = overSuspects(
-  'temp',
-  'temp',
-  'temporary blocks that a call writes, against before',
-  (one, { facts }) => {
-    const text = `${statementText(one)}; ${count(one.tempBlocksPerCall)} temporary blocks a call (${bytes(one.tempBlocksPerCall * 8192)}), before ${count(one.before.tempBlocksPerCall)}`;
-    if (!spills(one, facts))
-      return opposes(4, text, { headline: `${count(one.tempBlocksPerCall)} temporary blocks a call` });
-    const slots = one.user === null ? {} : { roleName: one.user };
-    const headline = `statement ${one.queryid} spills ${bytes(one.tempBlocksPerCall * 8192)} a call`;
-    return hasBefore(one) ? supports(3.5, text, { headline, slots }) : supports(1, text, { headline, slots });
-  },
-);
+const tempProbe = overSuspects('temp', 'temp', 'temporary blocks that a call writes, against before', (one) => {
+  const text = `${statementText(one)}; ${count(one.tempBlocksPerCall)} temporary blocks a call (${bytes(one.tempBlocksPerCall * 8192)}), before ${count(one.before.tempBlocksPerCall)}`;
+  if (!spills(one)) return opposes(4, text, { headline: `${count(one.tempBlocksPerCall)} temporary blocks a call` });
+  const slots = one.user === null ? {} : { roleName: one.user };
+  const headline = `statement ${one.queryid} spills ${bytes(one.tempBlocksPerCall * 8192)} a call`;
+  return hasBefore(one) ? supports(3.5, text, { headline, slots }) : supports(1, text, { headline, slots });
+});
 
 const tempFilesProbe = probe<'postgres.activity'>({
   id: 'temp-files',

@@ -38,7 +38,10 @@ const options = {
     minimum: 1,
   }),
   newHours: number(24, 'how long a statement is new', { unit: 'h', minimum: 0 }),
-  newCalls: integer(5, 'calls in the window from which a new or spilling statement counts', { unit: 'calls', minimum: 1 }),
+  newCalls: integer(5, 'calls in the window from which a new or spilling statement counts', {
+    unit: 'calls',
+    minimum: 1,
+  }),
   newLoadRatio: number(1.5, 'time of all statements against that before it came, from which a new one harms', {
     unit: 'ratio',
     minimum: 1,

@@ -8,7 +8,7 @@ import { createBaselines } from './baseline/baselines.ts';
 import type { Config } from './config/index.ts';
 import { type CauseConfidence, createMetrics } from './expose/metrics.ts';
 import { createServer, type ListenAddresses } from './expose/server.ts';
-import type { Channel, Finding } from './model/index.ts';
+import type { Channel, EpochMs, Finding, Source } from './model/index.ts';
 import { messageOf, RunbookdError } from './model/index.ts';
 import { newId } from './new-id.ts';
 import { createOutbox } from './notify/outbox.ts';
@@ -27,6 +27,14 @@ const PRUNE_AFTER_MS = 90 * 86_400_000;
 const SNAPSHOT_EVERY_MS = 60_000;
 const OUTBOX_PERIOD_MS = 1000;
 const LEARNING_HORIZON_MS = 15 * 60_000;
+/** Days of history that baselines of the first day are made of. */
+const HISTORY_MS = 14 * 86_400_000;
+const HISTORY_DEADLINE_MS = 5 * 60_000;
+/** Gaps shorter than that are read by the polls themselves. */
+const SHORTEST_HISTORY_MS = 15 * 60_000;
+/** From so many series on, a snapshot is megabytes: it is then taken less often, since history can be read again. */
+const MANY_SERIES = 1000;
+const LARGE_SNAPSHOT_EVERY_MS = 10 * 60_000;
 
 /** A poll and the walk after it must be over by then; every query inside has shorter deadlines of its own. */
 const POLL_DEADLINE_MS = 25_000;
@@ -59,11 +67,13 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
     stack.add('store', () => store.close());
 
     const watch = createWatch(config, all, log);
-    for (const source of watch.sources) stack.add(source.name, () => source.close());
+    stack.add('sources', () => watch.close());
 
-    const baselines = createBaselines({ learningHorizonMs: LEARNING_HORIZON_MS });
+    const baselines = createBaselines({ learningHorizonMs: LEARNING_HORIZON_MS, timeZone: config.timeZone });
     const savedBaselines = await store.readSnapshot('baselines');
-    if (savedBaselines !== null) baselines.restore(savedBaselines.state);
+    const restored = savedBaselines === null ? null : baselines.restore(savedBaselines.state);
+    // What the backend of a source still holds fills the time that nobody watched.
+    const unknownSince = restored?.state === 'restored' ? savedBaselines!.at : clock.now() - HISTORY_MS;
     for (const source of watch.sources) {
       const saved = await store.readSnapshot(source.name);
       if (saved !== null) source.restore(saved.state);
@@ -98,10 +108,10 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
         if (cycle.notified.length > 0) pump();
         metrics.cycle(cycle.at);
         metrics.setFindings(running.findings());
-        // All samples of an hour are gone through for this: once in a while is enough for who scrapes.
+        // Once in a while is enough for who scrapes.
         if (clock.monotonic() - readingsAt >= READINGS_EVERY_MS) {
           readingsAt = clock.monotonic();
-          metrics.setReadings(baselines.allReadings(cycle.at));
+          metrics.setReadings(baselines.latest(cycle.at));
         }
         metrics.setCauses(causesOf(running.findings()));
         metrics.blind(running.blindness());
@@ -127,15 +137,21 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
     });
     // A store that cannot be written loses nothing yet: polls repeat what was not committed. But it must be seen.
     let storeWorks = true;
-    const snapshot = async (): Promise<void> => {
-      await store.snapshot('baselines', baselines.snapshot(), clock.now());
+    let snapshotAt = Number.NEGATIVE_INFINITY;
+    const snapshot = async (whole: boolean): Promise<void> => {
+      const every = baselines.stats().series > MANY_SERIES ? LARGE_SNAPSHOT_EVERY_MS : 0;
+      if (whole || clock.monotonic() - snapshotAt >= every) {
+        snapshotAt = clock.monotonic();
+        await store.snapshot('baselines', baselines.snapshot(), clock.now());
+      }
       for (const source of watch.sources) {
         const state = source.snapshot();
         if (state !== null) await store.snapshot(source.name, state, clock.now());
       }
     };
     // Runs last of all, when nothing polls any more.
-    stack.add('state', snapshot);
+    stack.add('state', () => snapshot(true));
+    const learning = learnHistory(running, watch.sources, unknownSince);
     for (const source of watch.sources) {
       for (const group of source.groups) {
         scheduler.add({
@@ -143,6 +159,8 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
           periodMs: watch.periodMs(group),
           deadlineMs: POLL_DEADLINE_MS,
           async run(_now, signal) {
+            // Judged without what is expected, its first samples would be without a band for as long as they are kept.
+            if (learning.has(source.name)) return;
             const started = clock.monotonic();
             await running.poll(source, group, signal);
             metrics.pollDuration(source.name, (clock.monotonic() - started) / 1000);
@@ -164,7 +182,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       periodMs: SNAPSHOT_EVERY_MS,
       deadlineMs: 30_000,
       async run(now) {
-        await snapshot();
+        await snapshot(false);
         await store.prune(now - PRUNE_AFTER_MS);
         storeWorks = true;
       },
@@ -183,6 +201,9 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
         },
         series: () => baselines.allReadings(clock.now()),
       },
+      acceptChange: (change) => running.acceptChange(change),
+      targets: watch.targets.map((target) => target.name),
+      now: clock.now,
       metrics,
       detectors: watch.detectors,
       log,
@@ -191,6 +212,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
         live: () => !scheduler.lateness().stalled,
         notReady: () => [
           ...(running.cycles() > 0 ? [] : ['no poll has gone through yet']),
+          ...[...learning].map((name) => `reading the history of ${name}`),
           ...(storeWorks ? [] : ['the store cannot be written']),
         ],
       },
@@ -205,6 +227,31 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
     // What the last life could not deliver does not wait for its turn among the first polls.
     pump();
     return addresses;
+  }
+
+  /** Names of the sources whose history is still being read. What cannot be read costs a warm-up, nothing else. */
+  function learnHistory(running: Pipeline, sources: readonly Source[], unknownSince: EpochMs): ReadonlySet<string> {
+    const reading = new Set<string>();
+    if (clock.now() - unknownSince < SHORTEST_HISTORY_MS) return reading;
+    const from = Math.max(unknownSince, clock.now() - HISTORY_MS);
+    for (const source of sources) {
+      if (source.history === undefined) continue;
+      reading.add(source.name);
+      const started = clock.monotonic();
+      const signal = AbortSignal.any([aborter.signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]);
+      running
+        .backfill(source, from, signal)
+        .then(
+          (samples) => {
+            const seconds = Math.round((clock.monotonic() - started) / 1000);
+            log.info({ source: source.name, samples, seconds }, 'history read');
+          },
+          (error: unknown) =>
+            log.warn({ source: source.name, error: messageOf(error) }, 'history cannot be read, baselines warm up'),
+        )
+        .finally(() => reading.delete(source.name));
+    }
+    return reading;
   }
 
   return {

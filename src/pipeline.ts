@@ -31,6 +31,7 @@ import type {
   Source,
   Store,
   Target,
+  UnknownBecause,
 } from './model/index.ts';
 import { clockTime, duration, messageOf, RunbookdError } from './model/index.ts';
 import { buildPage } from './notify/page.ts';
@@ -74,6 +75,13 @@ export interface Pipeline {
   load(): Promise<void>;
   /** One poll group of one source, through to the transaction. Rejects when the poll itself failed. */
   poll(source: Source, group: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Learns what a source's backend still holds since `from`, for baselines of the first day. Resolves with the number of
+   * samples; what was learned before a failure stays.
+   */
+  backfill(source: Source, from: EpochMs, signal: AbortSignal): Promise<number>;
+  /** Takes a change that somebody told us of. */
+  acceptChange(change: Change): Promise<'new' | 'known'>;
   /** Answers any question: changes and series from here, the rest from the sources. */
   ask(question: Question, signal: AbortSignal): Promise<Answer>;
   findings(): readonly Finding[];
@@ -97,6 +105,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const resolved = new Map<string, Finding>();
   const incidents = new Map<string, Incident>();
   const blind = new Map<string, readonly Blindness[]>();
+  /** What the last look at the effects of an open incident's mitigations saw. */
+  const looked = new Map<string, readonly EffectReport[]>();
   const failed = new Set<string>();
   const serial = new Map<string, Promise<void>>();
   const persisted = new Map<string, Finding>();
@@ -132,8 +142,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (question.kind === 'series') return seriesAnswer(question as Question<'series'>, now);
     const source = options.sources.find((one) => one.answers(question));
     if (source === undefined) {
-      const detail = `no source answers ${question.kind} for ${question.target}`;
-      return { state: 'unknown', kind: question.kind, because: 'not_configured', detail } as Answer;
+      const key = configurationOf(question);
+      const detail = 'not configured';
+      const grant = key === null ? {} : { grant: key };
+      return { state: 'unknown', kind: question.kind, because: 'not_configured', detail, ...grant } as Answer;
     }
     return source.answer(question, now, signal);
   }
@@ -170,7 +182,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   async function poll(source: Source, group: string, signal: AbortSignal): Promise<void> {
-    const result = await source.poll(group, options.now(), signal);
+    const result = await source.poll(group, options.now(), signal).catch((error: unknown) => {
+      // Nothing was read at all: that is seen in the metric and by `check` like any other blindness.
+      const because = becauseOf(error);
+      const blindness = { target: source.name, check: group, because, detail: messageOf(error), grant: null };
+      if (!signal.aborted || because === 'timeout') blind.set(`${source.name}/${group}`, [blindness]);
+      throw error;
+    });
     const now = options.now();
     blind.set(`${source.name}/${group}`, result.blind);
     baselines.observe(result.series, now);
@@ -183,14 +201,26 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     options.onCycle?.({ at: now, source: source.name, notified: [] });
   }
 
-  async function commitChanges(changes: readonly Change[], now: EpochMs): Promise<void> {
+  async function backfill(source: Source, from: EpochMs, signal: AbortSignal): Promise<number> {
+    let samples = 0;
+    for await (const portion of source.history?.(from, options.now(), signal) ?? []) {
+      baselines.backfill(portion, options.now());
+      samples += portion.reduce((sum, series) => sum + series.times.length, 0);
+    }
+    return samples;
+  }
+
+  /** Those that are new, told once; a source may see the same change again after a restart. */
+  async function commitChanges(changes: readonly Change[], now: EpochMs): Promise<readonly Change[]> {
     const notifications = changes.flatMap((change) => {
+      if (change.routine === true) return [];
       const notification = changeNotification(change, now);
       return options.channels.map((channel) => ({ channel, notification }));
     });
-    for (const change of changes)
+    const { newChanges } = await store.commit({ findings: [], incidents: [], notifications, changes });
+    for (const change of newChanges)
       log.info({ target: change.target, kind: change.kind, summary: change.summary }, 'change');
-    await store.commit({ findings: [], incidents: [], notifications, changes });
+    return newChanges;
   }
 
   function changeNotification(change: Change, now: EpochMs): Notification {
@@ -228,14 +258,20 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
     }
     freezeOrThaw(name);
-    await Promise.all(
-      toWalk.map(async (finding) => {
+    await Promise.all([
+      ...toWalk.map(async (finding) => {
         const walked = await diagnosed(finding, target, signal);
         changed.set(walked.id, walked);
         if (active.has(identityOf(walked))) active.set(identityOf(walked), walked);
       }),
-    );
-    await inOrder('commit', () => commit([...changed.values()], signal));
+      // Before the commit, which is one at a time for all targets: a look that hangs delays no other's page.
+      ...[...incidents.values()]
+        .filter((incident) => incident.lead.target === name)
+        .map(async (incident) => {
+          looked.set(incident.id, await lookAtEffects(incident, signal));
+        }),
+    ]);
+    await inOrder('commit', () => commit([...changed.values()]));
   }
 
   const identityOf = (finding: Finding): string => identity(finding.detector, finding.target, finding.subject);
@@ -354,7 +390,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     else baselines.thaw(target, false);
   }
 
-  async function commit(changed: readonly Finding[], signal: AbortSignal): Promise<void> {
+  async function commit(changed: readonly Finding[]): Promise<void> {
     const now = options.now();
     // A finding whose walk is still under way, on whatever target, is told of when its diagnosis is there.
     const walked = [...active.values()].filter((one) => one.state === 'firing' && one.diagnosedAt !== null);
@@ -368,12 +404,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     });
     const notifications: { channel: string; notification: Notification }[] = [];
     const next: Incident[] = [];
-    const looked = await Promise.all(
-      correlated.map(async (one) =>
-        one.state === 'open' ? { ...one, effects: await lookAtEffects(one, signal) } : one,
-      ),
-    );
-    for (const incident of looked) {
+    for (const one of correlated) {
+      const incident = one.state === 'open' ? { ...one, effects: looked.get(one.id) ?? one.effects } : one;
       const told = tell(incident, now);
       next.push(told.incident);
       for (const notification of told.notifications) {
@@ -393,7 +425,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     for (const finding of changedFindings) persisted.set(finding.id, finding);
     for (const incident of next) {
       if (incident.state === 'open') incidents.set(incident.id, incident);
-      else incidents.delete(incident.id);
+      else {
+        incidents.delete(incident.id);
+        looked.delete(incident.id);
+      }
     }
     const counted = new Set([...incidents.values()].flatMap((incident) => incident.findings));
     for (const id of resolved.keys()) {
@@ -495,15 +530,41 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         persisted.set(finding.id, finding);
       }
       for (const name of new Set(saved.findings.map((finding) => finding.target))) freezeOrThaw(name);
-      if (orphans.length > 0) await inOrder('commit', () => commit(orphans, AbortSignal.timeout(QUESTION_MS)));
+      if (orphans.length > 0) await inOrder('commit', () => commit(orphans));
     },
     poll,
+    backfill,
+    async acceptChange(change) {
+      const fresh = await inOrder('commit', () => commitChanges([change], options.now()));
+      return fresh.length > 0 ? 'new' : 'known';
+    },
     ask,
     findings: () => [...active.values()],
     incidents: () => [...incidents.values()],
     blindness: () => [...blind.values()].flat(),
     cycles: () => cycles,
   };
+}
+
+function becauseOf(error: unknown): UnknownBecause {
+  const code = error instanceof RunbookdError ? error.code : '';
+  if (/_(DENIED|CREDENTIALS)$/.test(code)) return 'denied';
+  return /_(TIMEOUT|DEADLINE)$/.test(code) ? 'timeout' : 'error';
+}
+
+/** The key of the configuration that would let a question be answered. */
+function configurationOf({ kind, target }: Question): string | null {
+  const keys: Partial<Record<Question['kind'], string>> = {
+    'ecs.service': `services.${target}.ecs`,
+    'ecs.capacity': `services.${target}.ecs`,
+    'alb.targets': `services.${target}.alb`,
+    'logs.errors': `services.${target}.logs`,
+    'service.health': `services.${target}.health`,
+    'vendor.status': `dependencies.${target}.statusPage`,
+    'rds.instance': `databases.${target}.rds`,
+    'rds.network': `databases.${target}.rds`,
+  };
+  return keys[kind] ?? null;
 }
 
 /** The line on top of an update or a resolve. */

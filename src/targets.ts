@@ -1,55 +1,121 @@
 /** From configuration to targets: what is watched, with the values that mitigations may fill in. Pure. */
 
-import type { Config, DatabaseConfig, ReplicaConfig } from './config/index.ts';
+import type { Config, DatabaseConfig, ReplicaConfig, ServiceConfig } from './config/index.ts';
 import type { Target } from './model/index.ts';
 
-function slotsOf(config: ReplicaConfig): Readonly<Record<string, string>> {
+type Slots = Readonly<Record<string, string>>;
+
+/** The slots that have a value. */
+function known(slots: Readonly<Record<string, string | null | undefined>>): Slots {
+  return Object.fromEntries(Object.entries(slots).flatMap(([name, value]) => (value == null ? [] : [[name, value]])));
+}
+
+const contactSlot = (contact: string | null): { readonly contact?: string } => (contact === null ? {} : { contact });
+
+const regionOf = (config: Config, account: string): string | null => config.aws?.accounts[account]?.region ?? null;
+
+function slotsOf(config: ReplicaConfig, region: string | null): Slots {
   const { host, port, database } = config.address;
-  return {
+  return known({
     host,
     port: String(port),
     database,
     psql: config.operatorCommand,
-    ...(config.rds === null ? {} : { rdsInstance: config.rds }),
-  };
+    rdsInstance: config.rds,
+    ...(config.rds === null ? {} : { region }),
+  });
 }
 
-function replicaSlots(config: ReplicaConfig): Readonly<Record<string, string>> {
-  return { replicaPsql: config.operatorCommand, ...(config.rds === null ? {} : { rdsReplica: config.rds }) };
-}
-
-function targetsOfDatabase(name: string, database: DatabaseConfig): readonly Target[] {
+function targetsOfDatabase(config: Config, name: string, database: DatabaseConfig): readonly Target[] {
+  const region = regionOf(config, database.account);
   const replicas = Object.entries(database.replicas);
-  const contactOf = (own: string | null): { readonly contact?: string } => {
-    const contact = own ?? database.contact;
-    return contact === null ? {} : { contact };
-  };
   return [
     {
       name,
       kind: 'database',
       dependsOn: [],
-      ...contactOf(database.contact),
-      slots: slotsOf(database),
-      replicas: Object.fromEntries(replicas.map(([replica, config]) => [replica, replicaSlots(config)])),
+      ...contactSlot(database.contact),
+      slots: slotsOf(database, region),
+      replicas: Object.fromEntries(
+        replicas.map(([replica, { operatorCommand, rds }]) => [
+          replica,
+          known({ replicaPsql: operatorCommand, rdsReplica: rds }),
+        ]),
+      ),
     },
     ...replicas.map(
-      ([replica, config]): Target => ({
+      ([replica, one]): Target => ({
         name: `${name}/${replica}`,
         kind: 'database',
         dependsOn: [],
         replicaOf: name,
-        ...contactOf(config.contact),
-        slots: slotsOf(config),
+        ...contactSlot(one.contact ?? database.contact),
+        slots: slotsOf(one, region),
       }),
     ),
   ];
 }
 
-/** Targets of the configured databases and their replicas, which are targets of their own. */
-export function targetsOf(config: Config): readonly Target[] {
-  return Object.entries(config.databases).flatMap(([name, database]) => targetsOfDatabase(name, database));
+function targetOfService(config: Config, name: string, service: ServiceConfig): Target {
+  return {
+    name,
+    kind: 'service',
+    dependsOn: service.dependsOn,
+    ...contactSlot(service.contact),
+    slots: known({
+      service: name,
+      region: regionOf(config, service.account),
+      cluster: service.ecs?.cluster,
+      ecsService: service.ecs?.service,
+      logGroup: service.logs?.group,
+      healthUrl: service.health?.live,
+      readyUrl: service.health?.ready,
+      rateLimitKey: service.rateLimit?.key,
+      ...(service.rateLimit === null ? {} : { rateLimit: String(service.rateLimit.perMinute) }),
+    }),
+  };
 }
+
+/** The API of a status page, as the runbook's `curl` has it. */
+function statusUrl(page: string | null): string | null {
+  return page === null ? null : `${page.replace(/\/+$/, '')}/api/v2/status.json`;
+}
+
+/** Targets of everything that is configured; a database's replicas are targets of their own. */
+export function targetsOf(config: Config): readonly Target[] {
+  return [
+    ...Object.entries(config.services).map(([name, service]) => targetOfService(config, name, service)),
+    ...Object.entries(config.databases).flatMap(([name, database]) => targetsOfDatabase(config, name, database)),
+    ...Object.entries(config.dependencies).map(
+      ([name, one]): Target => ({
+        name,
+        kind: 'dependency',
+        dependsOn: [],
+        hosts: one.hosts,
+        ...contactSlot(one.contact),
+        slots: known({
+          dependency: name,
+          flag: one.flag,
+          cacheFlag: one.cacheFlag,
+          timeoutKey: one.timeoutKey,
+          statusUrl: statusUrl(one.statusPage),
+        }),
+      }),
+    ),
+    ...Object.entries(config.queues).map(
+      ([name, one]): Target => ({
+        name,
+        kind: 'queue',
+        dependsOn: one.dependsOn,
+        ...contactSlot(one.contact),
+        slots: known({ region: regionOf(config, one.account), functionName: one.consumer?.lambda }),
+      }),
+    ),
+  ];
+}
+
+/** `database` → `databases`, `dependency` → `dependencies`. */
+const plural = (kind: string): string => (kind.endsWith('y') ? `${kind.slice(0, -1)}ies` : `${kind}s`);
 
 /**
  * Who is asked about a finding, the first that fits: the target's own contact (its `contact`, or `contacts` by its
@@ -57,5 +123,5 @@ export function targetsOf(config: Config): readonly Target[] {
  */
 export function contactOf(config: Config, target: Target, detector: string): string | null {
   const { contacts } = config;
-  return target.contact ?? contacts[detector] ?? contacts[`${target.kind}s`] ?? contacts.default ?? null;
+  return target.contact ?? contacts[detector] ?? contacts[plural(target.kind)] ?? contacts.default ?? null;
 }

@@ -6,10 +6,14 @@ import type { Config } from './config/index.ts';
 import { loadDetectors, mapSdk } from './detect/load.ts';
 import type { Values } from './detect/options.ts';
 import { optionValues } from './detect/options.ts';
-import type { Source, Target } from './model/index.ts';
+import type { SignalInfo, Source, Target } from './model/index.ts';
 import type { AnyDetector } from './sdk/detector.ts';
+import { AWS_SIGNALS } from './sources/aws/signals.ts';
+import { HEALTH_SIGNALS } from './sources/http/health.ts';
+import { STATUS_SIGNALS } from './sources/http/status-page.ts';
 import { createPostgresSource, POSTGRES_SIGNALS } from './sources/postgres/source.ts';
 import { targetsOf } from './targets.ts';
+import { type AwsWatch, createAwsWatch, createHttpSources } from './watch-aws.ts';
 
 export const OUR_DETECTORS = fileURLToPath(new URL('../detectors', import.meta.url));
 
@@ -24,30 +28,42 @@ export async function loadAllDetectors(directories: readonly string[]): Promise<
   }
 }
 
-/** Poll groups of the Postgres source whose pace no detector sets. */
-const SETTINGS_PERIOD_MS = 60_000;
+/** Every signal that a source of ours gives. */
+export const SIGNALS: readonly SignalInfo[] = [
+  ...POSTGRES_SIGNALS,
+  ...AWS_SIGNALS,
+  ...HEALTH_SIGNALS,
+  ...STATUS_SIGNALS,
+];
+
+/** Poll groups whose pace no detector sets. */
+const UNASKED_PERIOD_MS = 60_000;
+
 export interface Watch {
   readonly targets: readonly Target[];
   readonly sources: readonly Source[];
+  /** For what CloudWatch costs. */
+  readonly cloudwatch: AwsWatch['cloudwatch'];
   readonly detectors: readonly AnyDetector[];
   readonly values: (detector: string) => Values;
+  /** How often a poll group is read: as often as the most eager detector of its signals asks. */
   readonly periodMs: (group: string) => number;
+  close(): Promise<void>;
 }
 
-/** What is watched and how, without anything running yet. The caller closes the sources. */
+/** What is watched and how, without anything running yet. The caller closes it. */
 export function createWatch(config: Config, all: readonly AnyDetector[], log: Logger): Watch {
   const detectors = all.filter((detector) => config.detectors[detector.id]?.enabled !== false);
   const values = new Map(detectors.map((one) => [one.id, optionValues(one, config.detectors[one.id]?.options)]));
   const valuesOf = (detector: string): Values => values.get(detector) ?? {};
   const periodMs = (group: string): number => {
     const base = group.split(':')[0] ?? group;
-    const signals = new Set(POSTGRES_SIGNALS.filter((info) => info.group === base).map((info) => info.signal));
+    const signals = new Set(SIGNALS.filter((info) => info.group === base).map((info) => info.signal));
     const wanted = detectors.filter((one) => Object.values(one.signals).some((spec) => signals.has(spec.signal)));
     const periods = wanted.map((one) => Number(valuesOf(one.id).pollSeconds) * 1000);
-    return periods.length === 0 ? SETTINGS_PERIOD_MS : Math.min(...periods);
+    return periods.length === 0 ? UNASKED_PERIOD_MS : Math.min(...periods);
   };
-  const targets = targetsOf(config);
-  const sources = Object.entries(config.databases).map(([target, database]) =>
+  const postgres = Object.entries(config.databases).map(([target, database]) =>
     createPostgresSource({
       target,
       url: database.url.read(),
@@ -63,5 +79,18 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
       log,
     }),
   );
-  return { targets, sources, detectors, values: valuesOf, periodMs };
+  const aws = createAwsWatch(config, periodMs, log);
+  const sources = [...postgres, ...aws.sources, ...createHttpSources(config, periodMs, log)];
+  return {
+    targets: targetsOf(config),
+    sources,
+    cloudwatch: aws.cloudwatch,
+    detectors,
+    values: valuesOf,
+    periodMs,
+    async close() {
+      await Promise.allSettled(sources.map((source) => source.close()));
+      for (const client of aws.clients) client.close();
+    },
+  };
 }

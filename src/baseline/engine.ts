@@ -1,183 +1,179 @@
 /**
- * The rolling baseline of one series: the medians of the last 288 five-minute buckets that were learned (24 h when
- * nothing was left out), and for the spread within a bucket the deviations of the last 48.
+ * The rolling baseline of one series: the profile of this hour of the week (from three weeks on), of this hour of the day
+ * (from three days on), else of the last 24 h learned: the medians of 288 five-minute buckets, and for the spread within
+ * a bucket the deviations of the last 48. `layout.ts` says what is kept, `learn.ts` how it is learned, `seasonal.ts` how
+ * the profiles of hours are read.
  *
- * The state is one Float32Array, so that a snapshot is a copy of it: a few header fields, both rings, and the values of
- * the open bucket. A bucket closes when a value of another bucket comes; only then does the band change. Bucket numbers
- * (epoch / 5 min) stay below 2^24 and so are exact as Float32 until the year 2129.
- *
- * The rings are filled in the order of learning and not by the hour: time under freeze or without data does not wear the
- * baseline out. One that learned nothing for seven days is not believed any more and begins anew.
+ * A bucket closes when a value of another bucket comes; only then does the band of the last 24 h change. Its rings are
+ * filled in the order of learning and not by the hour: time under freeze or without data does not wear the baseline out.
+ * One that learned nothing for seven days is not believed any more and begins anew.
  */
 
 import type { Band, EpochMs, Unit } from '../model/index.ts';
-import { mad, median } from '../stats/index.ts';
-import { smallSampleFactor, spreadFloor } from './spread.ts';
+import { absorb } from './absorb.ts';
+import {
+  BUCKET_MS,
+  BUCKETS,
+  CLUSTER_SQUARES,
+  CLUSTER_SUM,
+  createState,
+  DAY_HOURS,
+  DAY_SUM,
+  DEVIATIONS_AT,
+  DEVIATIONS_FILLED,
+  FILLED,
+  HOUR_MS,
+  MEDIANS_AT,
+  OPEN_BUCKET,
+  OPEN_COUNT,
+  OPEN_VALUES,
+  resetState,
+  STATE_LENGTH,
+  type State,
+} from './layout.ts';
+import { learn, STALE_BUCKETS } from './learn.ts';
+import { deviationOf, medianOf } from './order.ts';
+import { BAND_SPREADS, type Seasonal, seasonal } from './seasonal.ts';
+import { spreadFloor } from './spread.ts';
+import { UTC, type Zone } from './zone.ts';
+
+export { BUCKET_MS, STATE_LENGTH } from './layout.ts';
 
 export interface EngineOptions {
   readonly unit: Unit;
   /** Closed buckets before the band is ready. */
   readonly warmupBuckets: number;
+  /** Whose hours the profiles follow; default UTC. */
+  readonly zone?: Zone;
 }
 
 export interface Engine {
-  /** Learns values, oldest first; finite, of times that this engine has not learned. */
-  observe(times: Float64Array, values: Float64Array): void;
-  /** The same object until a bucket closes. */
+  /** Distance of the samples that are judged; what `samples` of a band is counted in. */
+  periodMs: number;
+  /** Learns values, oldest first; finite, of times that this engine has not learned, `periodMs` apart. */
+  observe(times: Float64Array, values: Float64Array, periodMs?: number): void;
+  /** The same object until a bucket closes, or `at` passes into another five minutes where it goes by the hour. */
   expected(at: EpochMs): Band;
+  /** Closed buckets of the last 24 h learned. */
+  filled(): number;
   /** Takes over everything that another engine learned after this one stopped, as if it had been learned here. */
   absorb(other: Engine): void;
+  /** Forgets everything. */
+  reset(): void;
   snapshot(): Float32Array;
   /** False, and nothing changed, when it is not a state of this engine. */
   restore(state: Float32Array): boolean;
 }
 
-export const BUCKET_MS = 300_000;
-const BUCKETS = 288;
-const DEVIATIONS = 48;
-/** Values kept of the open bucket; when there are more, every second one is left out, again and again. */
-const OPEN_VALUES = 40;
-const STALE_BUCKETS = (7 * 24 * 3_600_000) / BUCKET_MS;
-const BAND_SPREADS = 3;
-
-// Header fields, by index into the state.
-const FILLED = 0; // closed buckets, at most BUCKETS
-const NEXT = 1; // where the next median goes
-const DEVIATIONS_FILLED = 2;
-const DEVIATIONS_NEXT = 3;
-const OPEN_BUCKET = 4; // bucket number, −1 for none
-const OPEN_COUNT = 5;
-const OPEN_STRIDE = 6; // keep each n-th value
-const OPEN_SKIP = 7; // values to leave out before the next is kept
-const HEADER = 8;
-const MEDIANS_AT = HEADER;
-const DEVIATIONS_AT = MEDIANS_AT + BUCKETS;
-const OPEN_AT = DEVIATIONS_AT + DEVIATIONS;
-/** Floats of a state; 1,536 bytes. */
-export const STATE_LENGTH = OPEN_AT + OPEN_VALUES;
-
 export const NO_BAND: Band = Object.freeze({
   expected: Number.NaN,
   lower: Number.NaN,
   upper: Number.NaN,
+  mean: Number.NaN,
+  samples: 0,
   ready: false,
   profile: 'none',
 });
 
-export function createEngine({ unit, warmupBuckets }: EngineOptions): Engine {
-  const state = new Float32Array(STATE_LENGTH);
+const scratch = new Float64Array(BUCKETS);
+const ANY = -1;
+
+export function createEngine({ unit, warmupBuckets, zone = UTC }: EngineOptions): Engine {
+  const state = createState();
+  const f = state.floats;
   let band: Band | null = null;
+  /** The five minutes that `band` is for; ANY when it does not go by the hour. */
+  let bandOf = ANY;
 
-  function reset(): void {
-    state.fill(0);
-    state[OPEN_BUCKET] = -1;
-    state[OPEN_STRIDE] = 1;
-    band = null;
-  }
-
-  function push(value: number): void {
-    state[MEDIANS_AT + state[NEXT]!] = value;
-    state[NEXT] = (state[NEXT]! + 1) % BUCKETS;
-    state[FILLED] = Math.min(BUCKETS, state[FILLED]! + 1);
-  }
-
-  function pushDeviation(value: number): void {
-    state[DEVIATIONS_AT + state[DEVIATIONS_NEXT]!] = value;
-    state[DEVIATIONS_NEXT] = (state[DEVIATIONS_NEXT]! + 1) % DEVIATIONS;
-    state[DEVIATIONS_FILLED] = Math.min(DEVIATIONS, state[DEVIATIONS_FILLED]! + 1);
-  }
-
-  function close(): void {
-    const count = state[OPEN_COUNT]!;
-    if (count === 0) return;
-    const values = state.subarray(OPEN_AT, OPEN_AT + count);
-    push(median(values));
-    if (count > 1) pushDeviation(mad(values) * smallSampleFactor(count));
-    state[OPEN_COUNT] = 0;
-    state[OPEN_STRIDE] = 1;
-    state[OPEN_SKIP] = 0;
-    band = null;
-  }
-
-  function keep(value: number): void {
-    if (state[OPEN_SKIP]! > 0) {
-      state[OPEN_SKIP]!--;
-      return;
-    }
-    if (state[OPEN_COUNT] === OPEN_VALUES) {
-      for (let i = 0; i < OPEN_VALUES / 2; i++) state[OPEN_AT + i] = state[OPEN_AT + 2 * i]!;
-      state[OPEN_COUNT] = OPEN_VALUES / 2;
-      state[OPEN_STRIDE]! *= 2;
-    }
-    state[OPEN_AT + state[OPEN_COUNT]!] = value;
-    state[OPEN_COUNT]!++;
-    state[OPEN_SKIP] = state[OPEN_STRIDE]! - 1;
-  }
-
-  function enter(bucket: number): void {
-    if (bucket === state[OPEN_BUCKET]) return;
-    if (state[OPEN_BUCKET]! >= 0 && bucket - state[OPEN_BUCKET]! > STALE_BUCKETS) reset();
-    else close();
-    state[OPEN_BUCKET] = bucket;
-  }
-
-  function compute(): Band {
-    const filled = state[FILLED]!;
-    if (filled < warmupBuckets || filled === 0) return NO_BAND;
-    const medians = state.subarray(MEDIANS_AT, MEDIANS_AT + filled);
-    const level = median(medians);
-    // A bucket's median moves far less than one sample does: what samples do within a bucket has to be added.
-    const within =
-      state[DEVIATIONS_FILLED] === 0
-        ? 0
-        : median(state.subarray(DEVIATIONS_AT, DEVIATIONS_AT + state[DEVIATIONS_FILLED]!));
-    const spread = Math.max(Math.hypot(mad(medians), within), spreadFloor(unit, level));
-    const lower = level - BAND_SPREADS * spread;
-    return Object.freeze({
-      expected: level,
-      // No unit of ours measures what can be negative; a series that is negative all the same keeps its lower side.
-      lower: level >= 0 ? Math.max(0, lower) : lower,
-      upper: level + BAND_SPREADS * spread,
-      ready: true,
-      profile: 'last_24h',
-    });
-  }
-
-  reset();
-  return {
-    observe(times, values) {
-      for (let i = 0; i < times.length; i++) {
-        enter(Math.floor(times[i]! / BUCKET_MS));
-        keep(values[i]!);
-      }
+  const engine: Engine = {
+    periodMs: 60_000,
+    observe(times, values, periodMs = engine.periodMs) {
+      const open = f[OPEN_BUCKET];
+      learn(state, times, values, periodMs, zone);
+      if (f[OPEN_BUCKET] !== open) band = null;
     },
     expected(at) {
-      if (Math.floor(at / BUCKET_MS) - state[OPEN_BUCKET]! > STALE_BUCKETS) return NO_BAND;
-      band ??= compute();
+      const bucket = Math.floor(at / BUCKET_MS);
+      if (bucket - f[OPEN_BUCKET]! > STALE_BUCKETS) return NO_BAND;
+      if (band !== null && (bandOf === ANY || bandOf === bucket)) return band;
+      if (f[FILLED]! < warmupBuckets || f[FILLED] === 0) return NO_BAND;
+      // One for five minutes: at its middle.
+      const found = seasonal(state, (bucket + 0.5) * BUCKET_MS, unit, zone);
+      bandOf = found === null ? ANY : bucket;
+      band = found === null ? lastDay(state, unit, engine.periodMs) : fromHours(state, found, engine.periodMs);
       return band;
     },
+    filled: () => f[FILLED]!,
     absorb(other) {
-      const from = other.snapshot();
-      if (from[OPEN_BUCKET]! < 0) return;
-      close();
-      for (let i = 0; i < from[FILLED]!; i++) {
-        push(from[MEDIANS_AT + ((from[NEXT]! - from[FILLED]! + i + BUCKETS) % BUCKETS)]!);
-      }
-      for (let i = 0; i < from[DEVIATIONS_FILLED]!; i++) {
-        pushDeviation(
-          from[DEVIATIONS_AT + ((from[DEVIATIONS_NEXT]! - from[DEVIATIONS_FILLED]! + i + DEVIATIONS) % DEVIATIONS)]!,
-        );
-      }
-      for (const field of [OPEN_BUCKET, OPEN_COUNT, OPEN_STRIDE, OPEN_SKIP]) state[field] = from[field]!;
-      state.set(from.subarray(OPEN_AT), OPEN_AT);
+      const from = createState();
+      from.floats.set(other.snapshot());
+      absorb(state, from, zone);
       band = null;
     },
-    snapshot: () => state.slice(),
+    reset() {
+      resetState(state);
+      band = null;
+    },
+    snapshot: () => f.slice(),
     restore(from) {
       if (from.length !== STATE_LENGTH || from[FILLED]! > BUCKETS || from[OPEN_COUNT]! > OPEN_VALUES) return false;
-      state.set(from);
+      f.set(from);
       band = null;
       return true;
     },
   };
+  return engine;
+}
+
+function lastDay(state: State, unit: Unit, periodMs: number): Band {
+  const f = state.floats;
+  const filled = f[FILLED]!;
+  for (let i = 0; i < filled; i++) scratch[i] = f[MEDIANS_AT + i]!;
+  const level = medianOf(scratch, filled);
+  const between = deviationOf(scratch, filled, level);
+  // A bucket's median moves far less than one sample does: what samples do within a bucket has to be added.
+  const deviations = f[DEVIATIONS_FILLED]!;
+  for (let i = 0; i < deviations; i++) scratch[i] = f[DEVIATIONS_AT + i]!;
+  const within = deviations === 0 ? 0 : medianOf(scratch, deviations);
+  const spread = Math.max(Math.hypot(between, within), spreadFloor(unit, level));
+  const lower = level - BAND_SPREADS * spread;
+  return Object.freeze({
+    expected: level,
+    // No unit of ours measures what can be negative; a series that is negative all the same keeps its lower side.
+    lower: level >= 0 ? Math.max(0, lower) : lower,
+    upper: level + BAND_SPREADS * spread,
+    mean: f[DAY_SUM]! / f[DAY_HOURS]!,
+    samples: samplesOf(f[DAY_HOURS]!, periodMs),
+    ready: true,
+    profile: 'last_24h',
+    dispersion: dispersionOf(state, periodMs),
+  });
+}
+
+function fromHours(state: State, { level, lower, upper, mean, hours, profile }: Seasonal, periodMs: number): Band {
+  const f = state.floats;
+  const known = !Number.isNaN(mean);
+  return Object.freeze({
+    expected: level,
+    lower,
+    upper,
+    mean: known ? mean : f[DAY_SUM]! / f[DAY_HOURS]!,
+    samples: samplesOf(known ? hours : f[DAY_HOURS]!, periodMs),
+    ready: true,
+    profile,
+    dispersion: dispersionOf(state, periodMs),
+  });
+}
+
+function samplesOf(hours: number, periodMs: number): number {
+  return Math.round((hours * HOUR_MS) / periodMs);
+}
+
+/**
+ * Variance over mean of what happens in one period, within the hours of about the last week; 1 where nothing is known.
+ * Means of k periods, as backfilled ones are, vary by k times less: each hour counts with its own period.
+ */
+function dispersionOf({ floats }: State, periodMs: number): number {
+  const sum = floats[CLUSTER_SUM]!;
+  return sum > 0 ? (floats[CLUSTER_SQUARES]! * HOUR_MS) / (sum * periodMs) : 1;
 }

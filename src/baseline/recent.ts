@@ -14,6 +14,10 @@ export interface Recent {
   lowerBound(at: EpochMs): number;
   /** Puts a sample in its place; one of that time is replaced. */
   upsert(at: EpochMs, value: number, band: Band): void;
+  /** How many of these points, from the first on, are here one after another with the same values and a ready band. */
+  known(pointTimes: Float64Array, pointValues: Float64Array): number;
+  /** Gives the sample of that index another band. */
+  judge(index: number, band: Band): void;
   /** Columns of [from, to), views that the next change may overwrite. */
   columns(from: number, to: number): { readonly times: Float64Array; readonly values: Float64Array };
   /** Drops samples before that index. */
@@ -84,6 +88,21 @@ export function createRecent(): Recent {
         end++;
       }
       values[start + index] = value;
+      bands[start + index] = band;
+    },
+    known(pointTimes, pointValues) {
+      if (pointTimes.length === 0 || end === start) return 0;
+      const first = start + lowerBound(pointTimes[0]!);
+      const most = Math.min(pointTimes.length, end - first);
+      let i = 0;
+      while (i < most) {
+        const at = first + i;
+        if (times[at] !== pointTimes[i] || values[at] !== pointValues[i] || !bands[at]!.ready) break;
+        i++;
+      }
+      return i;
+    },
+    judge(index, band) {
       bands[start + index] = band;
     },
     columns: (from, to) => ({

@@ -3,6 +3,7 @@
 import type { EpochMs, Labels, Series, Unit } from '../model/index.ts';
 import { createEngine, type Engine, STATE_LENGTH } from './engine.ts';
 import { createRecent, type Recent } from './recent.ts';
+import type { Zone } from './zone.ts';
 
 export interface SeriesState {
   /** Sorts by target, signal, labels. */
@@ -16,26 +17,28 @@ export interface SeriesState {
   seenAt: EpochMs;
   /** Samples up to this time have been learned, held or left out; −1 for none. */
   learnedThrough: EpochMs;
+  /** Not learned from `recent` before then: portions of history are still coming, and learning goes forward only. */
+  learnAfter: EpochMs;
+  /** When there is something to learn that changes the band; infinite for never. */
+  dueAt: EpochMs;
   readonly engine: Engine;
   /** What was learned apart while the target was frozen. */
   held: Engine | null;
   readonly recent: Recent;
 }
 
-export function seriesKey(target: string, signal: string, labels: Labels): string {
-  const pairs = Object.keys(labels)
-    .sort()
-    .map((name) => [name, labels[name]]);
-  return JSON.stringify([target, signal, pairs]);
+export interface SeriesStateOptions {
+  readonly warmupBuckets: number;
+  readonly zone: Zone;
 }
 
 export function createSeriesState(
   { target, signal, labels, unit, periodMs }: Omit<Series, 'times' | 'values'>,
-  warmupBuckets: number,
+  options: SeriesStateOptions,
   seenAt: EpochMs,
 ): SeriesState {
-  return {
-    key: seriesKey(target, signal, labels),
+  const state: SeriesState = {
+    key: `${JSON.stringify([target, signal])}${JSON.stringify(sorted(labels))}`,
     target,
     signal,
     labels,
@@ -43,10 +46,33 @@ export function createSeriesState(
     periodMs,
     seenAt,
     learnedThrough: -1,
-    engine: createEngine({ unit, warmupBuckets }),
+    learnAfter: -1,
+    dueAt: Number.POSITIVE_INFINITY,
+    engine: createEngine({ unit, ...options }),
     held: null,
     recent: createRecent(),
   };
+  state.engine.periodMs = periodMs;
+  return state;
+}
+
+function sorted(labels: Labels): readonly (readonly [string, string | undefined])[] {
+  return Object.keys(labels)
+    .sort()
+    .map((name) => [name, labels[name]] as const);
+}
+
+/** The same for the same labels, in whatever order they are named; lengths keep it apart from every other. */
+export function labelsKey(labels: Labels): string {
+  const names = Object.keys(labels);
+  if (names.length === 0) return '';
+  if (names.length > 1) names.sort();
+  let key = '';
+  for (const name of names) {
+    const value = labels[name]!;
+    key += `${name.length}:${name}${value.length}:${value}`;
+  }
+  return key;
 }
 
 export function bytesOf(state: SeriesState): number {

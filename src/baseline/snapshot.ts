@@ -6,8 +6,8 @@
 
 import { crc32 } from 'node:zlib';
 import type { EpochMs, Labels, Unit } from '../model/index.ts';
-import { STATE_LENGTH } from './engine.ts';
 import type { FreezeState } from './freezes.ts';
+import { STATE_LENGTH } from './layout.ts';
 
 export interface SavedSeries {
   readonly target: string;
@@ -39,7 +39,7 @@ type Described = Omit<SavedSeries, 'engine' | 'held' | 'times' | 'values'> & {
 
 const MAGIC = 0x4c425252; // "RRBL"
 /** Raise with every change of the layout or of the engine's state. */
-const VERSION = 1;
+const VERSION = 2;
 const HEAD = 16;
 
 const bytesOf = (column: Float32Array | Float64Array): Uint8Array =>

@@ -7,6 +7,8 @@ export interface BaselineOptions {
   readonly learningHorizonMs: number;
   /** Buckets of five minutes before a band is ready. Default 12, an hour. */
   readonly warmupBuckets?: number;
+  /** IANA name of the zone whose hours and weekdays the profiles follow; default UTC. Throws a RangeError for none. */
+  readonly timeZone?: string;
   /** Default 20,000 in all, 2,000 of one target; further series are dropped and counted. */
   readonly seriesCap?: number;
   readonly seriesCapPerTarget?: number;
@@ -17,13 +19,29 @@ export type RestoreResult =
   | { readonly state: 'ignored'; readonly because: 'damaged' | 'version' };
 
 export interface Baselines {
-  /** Judges new samples. Idempotent by (series, time): one already there is judged again and replaced. */
+  /**
+   * Judges new samples. Idempotent by (series, time): one that is there with the same value costs next to nothing and keeps
+   * the band with which it was first judged; with another value it is judged again by the band of its time and replaced.
+   */
   observe(series: readonly Series[], now: EpochMs): void;
+  /**
+   * Learns history at once, portion by portion, each oldest first; samples before the newest that was learned are passed
+   * over, unless no band was ready yet: then what was learned gives way to the history. A longer period than that of the
+   * polls is welcome if the values are measured as the polls' are (counts per period of a poll). Samples of the last
+   * 60 minutes, of the same period, are in the readings too. Learning from polls waits until portions have ceased for two
+   * minutes.
+   */
+  backfill(series: readonly Series[], now: EpochMs): void;
   expected(target: string, signal: string, labels: Labels, at: EpochMs): Band;
   /** The last 60 minutes, all label sets, sorted by labels; series without a sample in them are not there. */
   readings(target: string, signal: string, now: EpochMs): readonly Reading[];
   allReadings(now: EpochMs): readonly Reading[];
-  /** Moves samples older than the learning horizon into the baselines, or holds them apart under a freeze. */
+  /** The newest sample alone of each series that has one within the last 60 minutes, in no order: for metrics. */
+  latest(now: EpochMs): readonly Reading[];
+  /**
+   * Moves samples older than the learning horizon into the baselines, or holds them apart under a freeze. Only series of
+   * which a five-minute bucket is complete are looked at: with nothing to learn it costs microseconds.
+   */
   learn(now: EpochMs): void;
   /** Samples of this target from `since` on are not learned until thawed. Idempotent. */
   freeze(target: string, since: EpochMs): void;

@@ -4,7 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { closest, distance } from 'fastest-levenshtein';
 import { messageOf, RunbookdError } from '../model/index.ts';
 import { VERSION } from '../version.ts';
-import { check } from './check.ts';
+import { type CheckOptions, check } from './check.ts';
 import { detectorsCommand } from './detectors.ts';
 import { diagnoseCommand } from './diagnose.ts';
 import type { Io } from './output.ts';
@@ -63,9 +63,29 @@ Exit codes: 0 well, 1 a finding, 2 wrong usage or configuration or a second daem
       return daemon.error(`error: no command is named ${extra}; ${hint}`);
     }),
   );
-  common(program.command('check'))
+  const checking = common(program.command('check'))
     .description('validate the configuration, try every source, say what cannot be seen')
-    .action(action((options) => check(options, io, output)));
+    .option('--discover <cluster>', 'instead: print the services of an ECS cluster as configuration')
+    .option('--region <region>', 'region of that cluster, where the configuration does not say it')
+    .option('--account <name>', 'account of that cluster, a name of aws.accounts')
+    .addHelpText(
+      'after',
+      `
+Each line is ok, none (may be left away), blind (a permission is missing: the line after it says which)
+or failed. With AWS, it makes every call once that is needed there, and says what the metrics cost a month.
+
+Examples:
+  runbookd check --config runbookd.yaml
+  runbookd check --discover rastup-prod --region us-east-1 > services.yaml`,
+    );
+  checking.action(
+    action((options: CheckOptions) => {
+      if (options.discover === undefined && (options.region ?? options.account) !== undefined) {
+        return checking.error('error: --region and --account belong to --discover CLUSTER');
+      }
+      return check(options, io, output);
+    }),
+  );
   common(program.command('diagnose'))
     .argument('[target]', 'one target; all of them when left out')
     .description('look once, walk the runbook, print the diagnosis; the exit code is the verdict')

@@ -10,7 +10,7 @@ import { createBaselines } from '../baseline/baselines.ts';
 import type { Config } from '../config/index.ts';
 import { evaluate } from '../detect/evaluate.ts';
 import type { Values } from '../detect/options.ts';
-import type { EpochMs, Finding, Source } from '../model/index.ts';
+import type { EpochMs, Finding, Source, Target } from '../model/index.ts';
 import { messageOf, RunbookdError } from '../model/index.ts';
 import { newId } from '../new-id.ts';
 import type { Pipeline } from '../pipeline.ts';
@@ -61,6 +61,9 @@ export interface LookOptions {
 /** No look takes longer, whatever hangs. */
 const LOOK_MS = 60_000;
 const POLL_MS = 12_000;
+/** Enough for the hour of the day; more would be paid for. */
+const HISTORY_MS = 4 * 86_400_000;
+const HISTORY_DEADLINE_MS = 20_000;
 
 export async function look<T>(
   config: Config,
@@ -71,14 +74,14 @@ export async function look<T>(
   const log = pino({ level: 'silent' });
   const watch = createWatch(config, all, log);
   await using stack = new AsyncDisposableStack();
-  for (const source of watch.sources) stack.defer(() => source.close());
+  stack.defer(() => watch.close());
   const names = watch.targets.map((target) => target.name);
   if (options.target !== null && !names.includes(options.target)) {
     throw new RunbookdError('TARGET_UNKNOWN', [options.target, names.join(', ')]);
   }
   const store = await openSqliteStore({ path: ':memory:', log, now: Date.now });
   stack.defer(() => store.close());
-  const baselines = createBaselines({ learningHorizonMs: 15 * 60_000 });
+  const baselines = createBaselines({ learningHorizonMs: 15 * 60_000, timeZone: config.timeZone });
   const values = (detector: string): Values => atOnce(watch.values(detector), options.giveUpAfter);
   const failures = new Map<string, Failure>();
   const pipeline = createPipeline({
@@ -102,10 +105,12 @@ export async function look<T>(
   });
 
   const since = Date.now();
-  const wanted = options.target?.split('/')[0];
+  const wanted = wantedDatabases(watch.targets, options.target);
   const servers = watch.sources
-    .filter((source) => wanted === undefined || source.name === `postgres:${wanted}`)
+    .filter((source) => isPostgres(source) && (wanted === null || wanted.has(databaseOf(source))))
     .flatMap(serversOf);
+  // Sources of many targets are read whatever is asked for: a cause may lie on any of them.
+  const others = watch.sources.filter((source) => !isPostgres(source));
   const misses = new Map<string, number>();
   const isUnreachable = (target: string): boolean =>
     pipeline.blindness().some((one) => one.check === 'connect' && one.target === target);
@@ -124,15 +129,42 @@ export async function look<T>(
     misses.set(target, isUnreachable(target) ? (misses.get(target) ?? 0) + 1 : 0);
   };
 
+  const pollOther = async (source: Source, round: number): Promise<void> => {
+    // A backend with history has nothing new to say within seconds, and is paid by the question.
+    if (round > 0 && source.history !== undefined) return;
+    for (const group of source.groups) {
+      const key = `${source.name}\t${group}`;
+      try {
+        await pipeline.poll(source, group, AbortSignal.timeout(POLL_MS));
+        failures.delete(key);
+      } catch (error) {
+        failures.set(key, { target: source.name, group, detail: messageOf(error) });
+      }
+    }
+  };
+
+  await Promise.all(
+    others.map(async (source) => {
+      if (!options.judge || source.history === undefined) return;
+      try {
+        await pipeline.backfill(source, since - HISTORY_MS, AbortSignal.timeout(HISTORY_DEADLINE_MS));
+      } catch (error) {
+        failures.set(source.name, { target: source.name, group: 'history', detail: messageOf(error) });
+      }
+    }),
+  );
   for (let round = 0; round < options.rounds; round++) {
     const left = servers.filter(({ target }) => (misses.get(target) ?? 0) < options.giveUpAfter);
-    if (left.length === 0) break;
+    if (left.length === 0 && (round > 0 || others.length === 0)) break;
     if (round > 0) await sleep(options.pauseMs);
-    await Promise.all(left.map(pollServer));
+    await Promise.all([...left.map(pollServer), ...others.map((source) => pollOther(source, round))]);
   }
 
   const unreachable = new Set(servers.map(({ target }) => target).filter(isUnreachable));
-  const reached = new Set(servers.map(({ target }) => target).filter((target) => !unreachable.has(target)));
+  const reached = new Set([
+    ...servers.map(({ target }) => target).filter((target) => !unreachable.has(target)),
+    ...watch.targets.filter((target) => target.kind !== 'database').map((target) => target.name),
+  ]);
   const now = Date.now();
   const unjudgedBy = (detector: AnyDetector): readonly Unjudged[] =>
     watch.targets.flatMap((target): readonly Unjudged[] => {
@@ -170,9 +202,19 @@ interface Server {
   readonly groups: readonly string[];
 }
 
+const isPostgres = (source: Source): boolean => source.name.startsWith('postgres:');
+const databaseOf = (source: Source): string => source.name.replace(/^postgres:/, '');
+
+/** The databases that a look at one target needs: itself, or what it depends on. Null for all. */
+function wantedDatabases(targets: readonly Target[], name: string | null): ReadonlySet<string> | null {
+  if (name === null) return null;
+  const target = targets.find((one) => one.name === name);
+  return new Set([name, ...(target?.dependsOn ?? [])].map((one) => one.split('/')[0] ?? one));
+}
+
 /** Groups of a source by the server that they read: `activity` the primary, `activity:replica-1` that replica. */
 function serversOf(source: Source): readonly Server[] {
-  const database = source.name.replace(/^postgres:/, '');
+  const database = databaseOf(source);
   const targetOf = (group: string): string => [database, ...group.split(':').slice(1)].join('/');
   const targets = [...new Set(source.groups.map(targetOf))];
   return targets.map((target) => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hostPortText, isLoopback, LISTEN_PATTERN, parseDatabaseUrl, parseListen } from './address.ts';
+import { checkHttpUrl, hostPortText, isLoopback, LISTEN_PATTERN, parseDatabaseUrl, parseListen } from './address.ts';
 
 test.each([
   ['127.0.0.1:9470', { host: '127.0.0.1', port: 9470 }, true],
@@ -51,4 +51,35 @@ test.each([
   const parsed = parseDatabaseUrl(url);
   expect(parsed.ok).toBe(false);
   expect(JSON.stringify(parsed)).not.toContain('hunter2');
+});
+
+const ANYWHERE = { plain: 'anywhere', root: false } as const;
+const VENDOR = { plain: 'loopback', root: true } as const;
+
+test.each([
+  ['https://api.rastup.com/health', ANYWHERE, null],
+  ['http://10.0.0.7:8080/ready?deep=1', ANYWHERE, null],
+  ['https://status.stripe.com/', VENDOR, null],
+  ['http://127.0.0.1:4566', VENDOR, null],
+  ['http://[::1]:4566', VENDOR, null],
+  ['http://localhost', VENDOR, null],
+  ['ftp://api.rastup.com/', ANYWHERE, 'found "ftp://api.rastup.com/", expected an http:// or https:// URL'],
+  ['https://', ANYWHERE, 'found "https://", expected an http:// or https:// URL'],
+  ['https://api.rastup.com/a b', ANYWHERE, 'found "https://api.rastup.com/a b", expected an http:// or https:// URL'],
+  ['https://u@api.rastup.com/', ANYWHERE, 'has a user or password, which is never written here'],
+  ['https://u:hunter2@api.rastup.com/', ANYWHERE, 'has a user or password, which is never written here'],
+  ['https://api.rastup.com/#x', ANYWHERE, 'found "https://api.rastup.com/#x", expected a URL without #'],
+  ['http://stripe.com', VENDOR, 'found "http://stripe.com", expected https:// (http:// only for this machine)'],
+  [
+    'http://127.0.0.1.evil.example',
+    VENDOR,
+    'found "http://127.0.0.1.evil.example", expected https:// (http:// only for this machine)',
+  ],
+  [
+    'https://status.stripe.com/api',
+    VENDOR,
+    'found "https://status.stripe.com/api", expected nothing after the host: https://status.stripe.com',
+  ],
+])('%s: %s', (text, rule, expected) => {
+  expect(checkHttpUrl(text, rule)).toBe(expected);
 });

@@ -1,5 +1,6 @@
 /** Addresses: what we listen on, and where a database is. */
 
+import { shown } from './problems.ts';
 import type { DatabaseAddress, HostPort } from './types.ts';
 
 /** `127.0.0.1:9470`, `[::1]:9470`, `localhost:0`. */
@@ -20,6 +21,29 @@ export function isLoopback(host: string): boolean {
 /** `host:port` again, with brackets where they are needed. */
 export function hostPortText({ host, port }: HostPort): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/**
+ * Null when the text is an http(s) URL that may be asked, else what is wrong, without the URL's user part. `plain` says
+ * where http:// will do; `root` that nothing may come after the host.
+ */
+export function checkHttpUrl(
+  text: string,
+  { plain, root }: { readonly plain: 'anywhere' | 'loopback'; readonly root: boolean },
+): string | null {
+  const expected = plain === 'anywhere' ? 'an http:// or https:// URL' : 'an https:// URL';
+  const url = /^https?:\/\/[^\s\\]+$/i.test(text) ? URL.parse(text) : null;
+  if (url === null) return `found ${shown(text)}, expected ${expected}`;
+  if (url.username !== '' || url.password !== '') return 'has a user or password, which is never written here';
+  const loopback = isLoopback(url.hostname.replace(/^\[|\]$/g, ''));
+  if (plain === 'loopback' && url.protocol === 'http:' && !loopback) {
+    return `found ${shown(text)}, expected https:// (http:// only for this machine)`;
+  }
+  if (url.hash !== '') return `found ${shown(text)}, expected a URL without #`;
+  if (root && (url.pathname !== '/' || url.search !== '')) {
+    return `found ${shown(text)}, expected nothing after the host: ${url.origin}`;
+  }
+  return null;
 }
 
 export type ParsedDatabaseUrl =

@@ -1,8 +1,9 @@
 /** The schema's complaints, as problems in the words of a person who reads the file. */
 
 import type { z } from 'zod';
+import { type JsonSchema, schemaAt } from './json-schema.ts';
 import { invalid, kindOf, type Path, type Problem, shown, suggest } from './problems.ts';
-import { configSchema, inputJsonSchema, type JsonSchema, type RawConfig, schemaAt } from './schema.ts';
+import { configSchema, inputJsonSchema, type RawConfig } from './schema.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -44,8 +45,10 @@ function explain(issue: Issue, input: unknown, schema: JsonSchema): readonly Pro
   const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
   const node = schemaAt(schema, path);
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(node?.properties ?? {});
-    return issue.keys.map((key) => invalid([...path, key], `unknown key${suggest(key, known, 'known keys')}`));
+    const known = [node, ...(node?.anyOf ?? [])].flatMap((one) => Object.keys(one?.properties ?? {}));
+    return issue.keys.map((key) =>
+      invalid([...path, key], isAwsKey(path, key) ? NO_AWS_KEYS : `unknown key${suggest(key, known, 'known keys')}`),
+    );
   }
   if (issue.code === 'invalid_key') {
     return [invalid(path, `found the key ${shown(path.at(-1))}, ${issue.issues[0]?.message ?? 'expected another'}`)];
@@ -59,10 +62,29 @@ function explain(issue: Issue, input: unknown, schema: JsonSchema): readonly Pro
     const choices = (issue.values ?? []).map(String);
     return [invalid(path, `found ${shown(value)}${suggest(String(value), choices, 'expected one of')}`)];
   }
-  if (issue.code === 'too_small') return [invalid(path, `found ${foundOf(value, node)}, expected ${expectedOf(node)}`)];
+  if (issue.code === 'invalid_union') {
+    const branch = issue.errors.find((issues) => !issues.some((one) => one.path.length === 0 && isWrongType(one)));
+    const inside = branch?.map((one) => ({ ...one, path: [...issue.path, ...one.path] }) as Issue);
+    if (inside !== undefined) return inside.flatMap((one) => explain(one, input, schema));
+  }
+  if (issue.code === 'too_small' || issue.code === 'too_big')
+    return [invalid(path, `found ${foundOf(value, node)}, expected ${expectedOf(node)}`)];
   if (node?.writeOnly === true) return [invalid(path, issue.message)];
   const says = issue.message.startsWith('has ') ? issue.message : `found ${foundOf(value, node)}, ${issue.message}`;
   return [invalid(path, says)];
+}
+
+function isWrongType(issue: Issue): boolean {
+  return issue.code === 'invalid_type';
+}
+
+const NO_AWS_KEYS =
+  'keys of AWS are never taken from here; credentials come from the default chain of the SDK ' +
+  '(environment, shared files, IRSA, Pod Identity, task or instance role), and from there into roleArn';
+
+/** `accessKeyId`, `aws_secret_access_key`, `sessionToken`, `profile`… under `aws` or one of its accounts. */
+function isAwsKey(path: Path, key: string): boolean {
+  return path[0] === 'aws' && /access_?key|secret|session_?token|password|credential|profile/i.test(key);
 }
 
 /** The value only where a scalar was expected and it is no secret: text in place of a map could be anything. */
@@ -76,9 +98,20 @@ function expectedOf(node: JsonSchema | undefined): string {
   const such = typeof example === 'string' ? ` such as ${example}` : '';
   if (node?.type === 'string') return `text${such}`;
   if (node?.type === 'boolean') return 'true or false';
+  if (node?.type === 'number' || node?.type === 'integer') return numberText(node);
+  if (node?.type === 'array')
+    return `a list of ${node.maxItems === undefined ? '' : `at most ${node.maxItems} `}values`;
   if (node?.type !== 'object') return 'another value';
   const keys = Object.keys(node.properties ?? {});
   return keys.length === 0 ? 'a map' : `a map with ${keys.slice(0, 8).join(', ')}`;
+}
+
+function numberText({ type, minimum, exclusiveMinimum, maximum }: JsonSchema): string {
+  const kind = type === 'integer' ? 'a whole number' : 'a number';
+  const from = exclusiveMinimum === undefined ? (minimum ?? null) : null;
+  const above = exclusiveMinimum === undefined ? '' : ` above ${exclusiveMinimum}`;
+  if (maximum === undefined) return `${kind}${above}${from === null ? '' : ` of at least ${from}`}`;
+  return from === null ? `${kind}${above}, at most ${maximum}` : `${kind} from ${from} to ${maximum}`;
 }
 
 function quoteHint(value: unknown, node: JsonSchema | undefined): string {
@@ -104,7 +137,9 @@ function prune(input: unknown, issue: Issue): unknown {
   while (end > 0 && valueAt(input, path.slice(0, end)) === undefined) end--;
   if (end === 0) return {};
   const holder = valueAt(input, path.slice(0, end - 1));
-  if (isContainer(holder)) delete holder[path[end - 1]!];
+  // A hole in a list would be the next thing wrong with it.
+  if (Array.isArray(holder)) holder.splice(Number(path[end - 1]), 1);
+  else if (isContainer(holder)) delete holder[path[end - 1]!];
   return input;
 }
 

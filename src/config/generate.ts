@@ -7,7 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { DURATION_PATTERN } from './durations.ts';
-import { inputJsonSchema, type JsonSchema } from './schema.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { inputJsonSchema } from './schema.ts';
 import type { DetectorShape, OptionSpec } from './types.ts';
 
 const WIDTH = 116;
@@ -99,7 +100,8 @@ function propertyLines(key: string, schema: JsonSchema, off: boolean): readonly 
     return [...words, ...(off ? lines : lines.map(switchOff))];
   }
   const value = schema.default ?? schema.examples?.[0];
-  const example = schema.default === undefined || (typeof members === 'object' && schema.examples !== undefined);
+  const open = typeof members === 'object' || schema.type === 'array';
+  const example = schema.default === undefined || (open && schema.examples !== undefined);
   const lines = yamlLines(key, example ? (schema.examples?.[0] ?? value) : value);
   return [...words, ...(example && !off ? lines.map(switchOff) : lines)];
 }

@@ -34,12 +34,52 @@ function codeOf(run: () => unknown): string {
   return 'none';
 }
 
+/** Records have no prototype, which a comparison would see. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
 const FULL = `
 name: rastup-prod
 timeZone: america/los_angeles
 store: { sqlite: state/state.db }
-http: { listen: '[::1]:9470', token: file:api-token, metricsListen: 0.0.0.0:9471 }
+http: { listen: '[::1]:9470', token: file:api-token, writeToken: file:write-token, metricsListen: 0.0.0.0:9471 }
 publicUrl: https://runbookd.example/ops/
+aws:
+  region: us-east-1
+  accounts:
+    staging: { region: eu-west-1, roleArn: 'arn:aws:iam::123456789012:role/runbookd', externalId: rastup }
+services:
+  api:
+    ecs: { cluster: rastup-prod, service: api-service }
+    alb: { loadBalancer: app/rastup/0123456789abcdef, targetGroup: targetgroup/api/fedcba9876543210 }
+    logs: /aws/ecs/rastup-prod/api-service
+    health: { live: https://api.rastup.com/health, ready: https://api.rastup.com/ready }
+    dependsOn: [main-db, stripe, main-db/replica-1]
+    rateLimit: { key: rate_limit.requests_per_minute, perMinute: 600 }
+    signals:
+      endpoint_requests:
+        cloudwatch:
+          { namespace: Rastup/Api, metric: Requests, stat: Sum, dimensions: { Service: api, Endpoint: '*' }, labels: { Endpoint: endpoint } }
+  payments:
+    account: staging
+    ecs:
+      cluster: arn:aws:ecs:eu-west-1:123456789012:cluster/rastup-staging
+      service: arn:aws:ecs:eu-west-1:123456789012:service/rastup-staging/payments
+    alb:
+      loadBalancer: arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/staging/0123456789abcdef
+      targetGroup: arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/payments/0123456789abcdef
+    logs: { group: 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/ecs/payments:*', filter: '?ERROR ?FATAL' }
+    dependsOn: [api]
+    contact: '@payments'
+dependencies:
+  stripe: { statusPage: https://status.stripe.com/, hosts: [API.stripe.com., files.stripe.com], flag: stripe_payments_enabled }
+queues:
+  messages:
+    sqs: https://sqs.us-east-1.amazonaws.com/123456789012/rastup-messages
+    deadLetter: arn:aws:sqs:us-east-1:123456789012:rastup-messages-dlq
+    consumer: { lambda: 'arn:aws:lambda:us-east-1:123456789012:function:rastup-message-processor' }
+    dependsOn: [main-db]
 databases:
   main-db:
     url: env:DATABASE_URL
@@ -50,7 +90,7 @@ databases:
   other-db: { url: 'postgres://monitor@[::1]:5439/other', contact: '@other-team' }
 notify:
   pagerduty: { routingKey: file:pagerduty, server: 'localhost:8443', caFile: ca.pem }
-contacts: { default: '#oncall', databases: '@dba', main-db: '@main', main-db/replica-1: '@reports' }
+contacts: { default: '#oncall', databases: '@dba', main-db: '@main', main-db/replica-1: '@reports', messages: '@messaging' }
 commands: aws
 detectors:
   slow-queries: { options: { riseRatio: 1.25 } }
@@ -62,6 +102,7 @@ log: { level: debug }
 
 function writeFull(): string {
   write('api-token', 'canary-hunter2-canary\n');
+  write('write-token', 'canary-hunter2-writes\n');
   write('pagerduty', 'canary-hunter2\n');
   write('ca.pem', '-----BEGIN CERTIFICATE-----\n');
   return write('runbookd.yaml', FULL);
@@ -81,6 +122,7 @@ describe('a full configuration', () => {
       log: { level: 'debug' },
     });
     expect(config.http.token?.read()).toBe('canary-hunter2-canary');
+    expect(config.http.writeToken?.read()).toBe('canary-hunter2-writes');
     expect(config.notify.pagerduty?.server).toBe('localhost:8443');
     expect(config.notify.pagerduty?.caFile).toBe(join(directory, 'ca.pem'));
     const main = config.databases['main-db']!;
@@ -97,6 +139,74 @@ describe('a full configuration', () => {
     expect(other.operatorCommand).toBe('psql -h ::1 -p 5439 -U admin -d other');
     expect(config.detectors['slow-queries']).toEqual({ enabled: true, options: { riseRatio: 1.25 } });
     expect(config.detectors['replication-lag']?.enabled).toBe(false);
+  });
+
+  test('knows services, queues and vendors: ARNs and URLs cut to names, accounts with defaults', () => {
+    const { aws, services, queues, dependencies, databases } = loadConfig({ path: writeFull(), env: ENV });
+    expect(plain(aws)).toEqual({
+      accounts: {
+        default: { name: 'default', region: 'us-east-1', roleArn: null, externalId: null, endpoint: null },
+        staging: {
+          name: 'staging',
+          region: 'eu-west-1',
+          roleArn: 'arn:aws:iam::123456789012:role/runbookd',
+          externalId: 'rastup',
+          endpoint: null,
+        },
+      },
+      budgetUsdPerMonth: 50,
+      periodSeconds: 60,
+      settleSeconds: 120,
+      taskDefinitions: false,
+    });
+    expect(plain(services.api)).toEqual({
+      account: 'default',
+      ecs: { cluster: 'rastup-prod', service: 'api-service' },
+      alb: { loadBalancer: 'app/rastup/0123456789abcdef', targetGroup: 'targetgroup/api/fedcba9876543210' },
+      logs: { group: '/aws/ecs/rastup-prod/api-service', filter: null },
+      health: { live: 'https://api.rastup.com/health', ready: 'https://api.rastup.com/ready' },
+      dependsOn: ['main-db', 'stripe', 'main-db/replica-1'],
+      signals: {
+        endpoint_requests: {
+          cloudwatch: {
+            namespace: 'Rastup/Api',
+            metric: 'Requests',
+            stat: 'Sum',
+            dimensions: { Service: 'api', Endpoint: '*' },
+            labels: { Endpoint: 'endpoint' },
+            scale: 1,
+            sparse: false,
+          },
+        },
+      },
+      rateLimit: { key: 'rate_limit.requests_per_minute', perMinute: 600 },
+      contact: null,
+    });
+    expect(plain(services.payments)).toMatchObject({
+      account: 'staging',
+      ecs: { cluster: 'rastup-staging', service: 'payments' },
+      alb: { loadBalancer: 'app/staging/0123456789abcdef', targetGroup: 'targetgroup/payments/0123456789abcdef' },
+      logs: { group: '/aws/ecs/payments', filter: '?ERROR ?FATAL' },
+      health: null,
+      contact: '@payments',
+    });
+    expect(plain(queues.messages)).toEqual({
+      account: 'default',
+      sqs: 'rastup-messages',
+      deadLetter: 'rastup-messages-dlq',
+      consumer: { lambda: 'rastup-message-processor' },
+      dependsOn: ['main-db'],
+      contact: '@messaging',
+    });
+    expect(plain(dependencies.stripe)).toEqual({
+      statusPage: 'https://status.stripe.com',
+      hosts: ['api.stripe.com', 'files.stripe.com'],
+      flag: 'stripe_payments_enabled',
+      cacheFlag: null,
+      timeoutKey: null,
+      contact: null,
+    });
+    expect(databases['main-db']?.account).toBe('default');
   });
 
   test('prints no secret, however it is printed', () => {
@@ -153,7 +263,10 @@ test('options are checked and brought to their unit when the detectors are known
 
 describe('a directory', () => {
   test('is merged in name order: maps are merged, the later file wins, other files are left alone', () => {
-    write('10-base.yaml', 'name: base\ndatabases: { a: { url: env:DATABASE_URL, rds: one } }\ndetectorsDir: [x, y]');
+    write(
+      '10-base.yaml',
+      'name: base\naws: { region: us-east-1 }\ndatabases: { a: { url: env:DATABASE_URL, rds: one } }\ndetectorsDir: [x, y]',
+    );
     write('20-site.yml', 'name: site\ndatabases: { a: { rds: two }, b: { url: env:REPLICA_URL } }\ndetectorsDir: [z]');
     write('.hidden.yaml', 'nonsense: 1');
     write('notes.txt', 'nonsense: 1');
@@ -192,6 +305,65 @@ describe('a directory', () => {
   test('without YAML files is an error that says so', () => {
     expect(() => loadConfig({ path: directory, env: ENV })).toThrow('has no *.yaml or *.yml file');
   });
+});
+
+describe('AWS', () => {
+  const api = 'services: { api: { ecs: { cluster: c, service: s } } }';
+
+  test.each([
+    ['what it says itself', `aws: { region: eu-west-1 }\n${api}`, { AWS_REGION: 'us-east-1' }, 'eu-west-1'],
+    ['AWS_REGION', api, { AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'us-west-2' }, 'us-east-1'],
+    ['AWS_DEFAULT_REGION', api, { AWS_DEFAULT_REGION: 'us-west-2' }, 'us-west-2'],
+  ])('has its region from %s', (_, text, env, region) => {
+    expect(loadConfig({ path: write('a.yaml', text), env }).aws?.accounts.default?.region).toBe(region);
+  });
+
+  test.each([
+    ['a database outside AWS', 'databases: { a: { url: env:DATABASE_URL } }', null],
+    ['a service that only has health endpoints', 'services: { a: { health: { live: "http://a/live" } } }', null],
+    ['settings that are the defaults', 'aws: { periodSeconds: 60 }\ndependencies: { a: { hosts: [a] } }', null],
+    ['a region', 'aws: { region: us-east-1 }\ndependencies: { a: { hosts: [a] } }', 'us-east-1'],
+    [
+      'a signal',
+      'services: { a: { signals: { x: { cloudwatch: { namespace: N, metric: M, stat: p99.9 } } } } }',
+      'env-east-1',
+    ],
+    ['a queue', 'queues: { a: { sqs: a.fifo } }', 'env-east-1'],
+    [
+      'a replica on RDS',
+      'databases: { a: { url: "postgres://m@h/d", replicas: { r: { url: "postgres://m@r/d", rds: r } } } }',
+      'env-east-1',
+    ],
+  ])('with %s is for the region %3$s', (_, text, region) => {
+    const env = { ...ENV, AWS_REGION: 'env-east-1' };
+    expect(loadConfig({ path: write('a.yaml', text), env }).aws?.accounts.default?.region ?? null).toBe(region);
+  });
+
+  test('may have other accounts only, when all that is watched is there', () => {
+    const text = 'aws: { accounts: { b: { region: eu-west-1 } } }\nqueues: { q: { sqs: q, account: b } }';
+    const accounts = loadConfig({ path: write('a.yaml', text), env: ENV }).aws?.accounts;
+    expect(accounts?.b?.region).toBe('eu-west-1');
+    expect(accounts?.default?.region).toBe('');
+  });
+
+  test('may have another endpoint on this machine, for tests', () => {
+    const text = `aws: { region: us-east-1, endpoint: 'http://127.0.0.1:4566/' }\n${api}`;
+    expect(loadConfig({ path: write('a.yaml', text), env: ENV }).aws?.accounts.default?.endpoint).toBe(
+      'http://127.0.0.1:4566',
+    );
+  });
+});
+
+test('services may depend on each other in a circle', () => {
+  const health = "health: { live: 'https://h/live' }";
+  const path = write('a.yaml', `services: { a: { ${health}, dependsOn: [b] }, b: { ${health}, dependsOn: [a] } }`);
+  expect(loadConfig({ path, env: ENV }).services.a?.dependsOn).toEqual(['b']);
+});
+
+test('nothing to watch is CONFIG_EMPTY, unless it is to be found out what could be', () => {
+  const path = write('a.yaml', 'aws: { region: us-east-1 }');
+  expect(codeOf(() => loadConfig({ path, env: ENV }))).toBe('CONFIG_EMPTY');
+  expect(loadConfig({ path, env: ENV, mayBeEmpty: true }).aws?.accounts.default?.region).toBe('us-east-1');
 });
 
 describe('the environment alone', () => {

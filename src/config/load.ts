@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly detectors?: readonly DetectorShape[];
   /** Throws a RunbookdError when a command template of `mitigations` is not valid. */
   readonly checkCommand?: (template: string) => void;
+  /** A configuration without any target is taken, for finding out what could be one. */
+  readonly mayBeEmpty?: boolean;
 }
 
 /**
@@ -34,9 +36,12 @@ export function loadConfig(options: LoadOptions): Config {
   const source = readYaml(path);
   const baseDir = statSync(path).isDirectory() ? resolve(path) : dirname(resolve(path));
   const config = build(source, { ...options, origin: path, baseDir });
-  if (Object.keys(config.databases).length === 0) {
+  const { services, databases, dependencies, queues } = config;
+  const targets = [services, databases, dependencies, queues].flatMap(Object.keys);
+  if (targets.length === 0 && options.mayBeEmpty !== true) {
     throw new RunbookdError('CONFIG_EMPTY', [
-      `${path} has no database; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }`,
+      `${path} has no services, databases, dependencies or queues; expected at least one, ` +
+        'as databases: { main-db: { url: env:DATABASE_URL } }',
     ]);
   }
   return config;
@@ -71,6 +76,7 @@ function build(source: YamlSource, options: BuildOptions): Config {
     env: options.env,
     baseDir: options.baseDir,
     written: (path) => has(source.value, path),
+    refused: (path) => shape.problems.some((problem) => path.every((key, index) => problem.path[index] === key)),
     detectors: options.detectors ?? null,
     checkCommand: options.checkCommand ?? null,
   });

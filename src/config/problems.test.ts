@@ -18,6 +18,8 @@ const ENV = {
   REPLICA_URL: 'postgres://monitor@replica.internal:5433/rastup',
   ROUTING_KEY: 'canaryhunter2canaryhunter2canary',
   SHORT: 'canary-hunter2',
+  LONG: 'canary-hunter2-canary',
+  SAME: 'canary-hunter2-canary',
   EMPTY_URL: ' ',
   BROKEN_URL: 'postgres://monitor:canary#hunter2@db/rastup',
 };
@@ -40,11 +42,99 @@ function checkCommand(template: string): void {
 }
 
 const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  'account-default-twice.yaml': [
+    'CONFIG_INVALID',
+    'account-default-twice.yaml:3: aws.accounts.default: is there twice: the top of aws is the account default',
+  ],
+  'account-on-queue-unknown.yaml': [
+    'CONFIG_INVALID',
+    'account-on-queue-unknown.yaml:2: queues.messages.account: found "elsewhere", which aws.accounts has not; aws.accounts has: default',
+  ],
+  'account-unknown.yaml': [
+    'CONFIG_INVALID',
+    'account-unknown.yaml:3: services.api.account: found "stagin", which aws.accounts has not; did you mean "staging"?',
+  ],
+  'alb-network-load-balancer.yaml': [
+    'CONFIG_INVALID',
+    'alb-network-load-balancer.yaml:5: services.api.alb.loadBalancer: found "net/rastup/0123456789abcdef", expected app/NAME/0123456789abcdef of an Application Load Balancer, or its ARN',
+  ],
+  'alb-target-group-name.yaml': [
+    'CONFIG_INVALID',
+    'alb-target-group-name.yaml:2: services.api.alb.targetGroup: found "api", expected targetgroup/NAME/0123456789abcdef, or its ARN',
+  ],
+  'alb-without-target-group.yaml': [
+    'CONFIG_INVALID',
+    'alb-without-target-group.yaml:4: services.api.alb.targetGroup: is missing, expected text such as targetgroup/api/fedcba9876543210',
+  ],
   'alias-before-anchor.yaml': [
     'CONFIG_SYNTAX',
     'alias-before-anchor.yaml:2: not valid YAML: alias (*name) before its anchor (&name)',
   ],
   'alias-circular.yaml': ['CONFIG_SYNTAX', 'alias-circular.yaml:1: not valid YAML: nested too deeply'],
+  'arn-of-another-region.yaml': [
+    'CONFIG_INVALID',
+    'arn-of-another-region.yaml:2: queues.messages.sqs: is in eu-west-1, but the account default is us-east-1; expected the same, or another account',
+  ],
+  'aws-budget-infinite.yaml': [
+    'CONFIG_INVALID',
+    'aws-budget-infinite.yaml:2: aws.budgetUsdPerMonth: found Infinity, expected a number above 0, at most 1000000',
+  ],
+  'aws-budget.yaml': [
+    'CONFIG_INVALID',
+    'aws-budget.yaml:2: aws.budgetUsdPerMonth: found 0, expected a number above 0, at most 1000000',
+  ],
+  'aws-endpoint-password.yaml': [
+    'CONFIG_INVALID',
+    'aws-endpoint-password.yaml:2: aws.endpoint: has a user or password, which is never written here',
+  ],
+  'aws-endpoint-path.yaml': [
+    'CONFIG_INVALID',
+    'aws-endpoint-path.yaml:2: aws.endpoint: found "https://aws.internal/monitoring", expected nothing after the host: https://aws.internal',
+  ],
+  'aws-endpoint-plain.yaml': [
+    'CONFIG_INVALID',
+    'aws-endpoint-plain.yaml:2: aws.endpoint: found "http://aws.internal:4566", expected https:// (http:// only for this machine)',
+  ],
+  'aws-external-id-alone.yaml': [
+    'CONFIG_INVALID',
+    'aws-external-id-alone.yaml:2: aws.externalId: is of no use without roleArn',
+  ],
+  'aws-keys-of-account.yaml': [
+    'CONFIG_INVALID',
+    'aws-keys-of-account.yaml:2: aws.accounts.staging.aws_session_token: keys of AWS are never taken from here; credentials come from the default chain of the SDK (environment, shared files, IRSA, Pod Identity, task or instance role), and from there into roleArn',
+  ],
+  'aws-keys.yaml': [
+    'CONFIG_INVALID',
+    'aws-keys.yaml:3: aws.accessKeyId: keys of AWS are never taken from here; credentials come from the default chain of the SDK (environment, shared files, IRSA, Pod Identity, task or instance role), and from there into roleArn\naws-keys.yaml:4: aws.secretAccessKey: keys of AWS are never taken from here; credentials come from the default chain of the SDK (environment, shared files, IRSA, Pod Identity, task or instance role), and from there into roleArn',
+  ],
+  'aws-period-between.yaml': [
+    'CONFIG_INVALID',
+    'aws-period-between.yaml:2: aws.periodSeconds: found 90, expected one of 1, 5, 10, 20, 30, 60, 120, 180, 240, 300; below 60 only high-resolution metrics of your own have values, those of AWS begin at 60',
+  ],
+  'aws-period-long.yaml': [
+    'CONFIG_INVALID',
+    'aws-period-long.yaml:2: aws.periodSeconds: found 360, expected one of 1, 5, 10, 20, 30, 60, 120, 180, 240, 300; below 60 only high-resolution metrics of your own have values, those of AWS begin at 60',
+  ],
+  'aws-region-missing.yaml': [
+    'CONFIG_INVALID',
+    'aws-region-missing.yaml:2: services.api.ecs: is looked up in AWS, and no region is known; add aws: { region: us-east-1 }, or set AWS_REGION',
+  ],
+  'aws-region-zone.yaml': [
+    'CONFIG_INVALID',
+    'aws-region-zone.yaml:2: aws.region: found "us-east-1a", expected a region such as us-east-1 (not an availability zone such as us-east-1a)',
+  ],
+  'aws-role.yaml': [
+    'CONFIG_INVALID',
+    'aws-role.yaml:2: aws.roleArn: found "arn:aws:iam::123456789012:user/runbookd", expected the ARN of a role, as arn:aws:iam::123456789012:role/runbookd',
+  ],
+  'aws-settle-long.yaml': [
+    'CONFIG_INVALID',
+    'aws-settle-long.yaml:2: aws.settleSeconds: found 3600, expected a number from 0 to 900',
+  ],
+  'aws-settle-text.yaml': [
+    'CONFIG_INVALID',
+    'aws-settle-text.yaml:2: aws.settleSeconds: found "2m", expected a number from 0 to 900',
+  ],
   'billion-laughs.yaml': [
     'CONFIG_SYNTAX',
     'billion-laughs.yaml:2: not valid YAML: more than 100 aliases (*name) in use',
@@ -67,11 +157,48 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'database-as-text.yaml': [
     'CONFIG_INVALID',
-    'database-as-text.yaml:2: databases.main-db: found text, expected a map with url, operatorCommand, rds, contact, replicas',
+    'database-as-text.yaml:2: databases.main-db: found text, expected a map with url, operatorCommand, rds, account, contact, replicas',
   ],
   'database-name.yaml': [
     'CONFIG_INVALID',
     'database-name.yaml:2: databases.Main_DB: found the key "Main_DB", expected a name: a letter, then letters, digits and "-", lower case, at most 63',
+  ],
+  'dependency-blind.yaml': [
+    'CONFIG_INVALID',
+    'dependency-blind.yaml:1: dependencies.stripe: has nothing to be seen by; expected hosts, statusPage, or both',
+  ],
+  'dependency-flag.yaml': [
+    'CONFIG_INVALID',
+    'dependency-flag.yaml:1: dependencies.stripe.flag: found "payments; rm -rf", expected a letter, then letters, digits and "_.-", at most 100',
+  ],
+  'dependency-host-url.yaml': [
+    'CONFIG_INVALID',
+    'dependency-host-url.yaml:1: dependencies.stripe.hosts[1]: found "https://files.stripe.com", expected the name of a host, without https:// and port',
+  ],
+  'dependency-hosts-text.yaml': [
+    'CONFIG_INVALID',
+    'dependency-hosts-text.yaml:1: dependencies.stripe.hosts: found "api.stripe.com", expected a list of at most 50 values',
+  ],
+  'dependency-status-page-path.yaml': [
+    'CONFIG_INVALID',
+    'dependency-status-page-path.yaml:1: dependencies.stripe.statusPage: found "https://status.stripe.com/api/v2/status.json", expected nothing after the host: https://status.stripe.com',
+  ],
+  'dependency-status-page-plain.yaml': [
+    'CONFIG_INVALID',
+    'dependency-status-page-plain.yaml:1: dependencies.stripe.statusPage: found "http://status.stripe.com", expected https:// (http:// only for this machine)',
+  ],
+  'depends-on-itself.yaml': [
+    'CONFIG_INVALID',
+    'depends-on-itself.yaml:1: services.api.dependsOn: found "api", which is itself',
+  ],
+  'depends-on-twice.yaml': ['CONFIG_INVALID', 'depends-on-twice.yaml:2: services.api.dependsOn: found "main-db" twice'],
+  'depends-on-unknown-replica.yaml': [
+    'CONFIG_INVALID',
+    'depends-on-unknown-replica.yaml:3: queues.messages.dependsOn: found "main-db/replica-2", which is no target; did you mean "main-db/replica-1"?',
+  ],
+  'depends-on-unknown.yaml': [
+    'CONFIG_INVALID',
+    'depends-on-unknown.yaml:5: services.api.dependsOn: found "man-db", which is no target; did you mean "main-db"?',
   ],
   'detector-enabled.yaml': [
     'CONFIG_INVALID',
@@ -102,13 +229,33 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'detectors-dir.yaml:2: detectorsDir: found a map, expected a directory or a list of directories',
   ],
   'duplicate-key.yaml': ['CONFIG_SYNTAX', 'duplicate-key.yaml:3: not valid YAML: the same key twice in one map'],
+  'ecs-cluster.yaml': [
+    'CONFIG_INVALID',
+    'ecs-cluster.yaml:2: services.api.ecs.cluster: found "rastup prod", expected the name of an ECS cluster, or its ARN',
+  ],
+  'ecs-service-missing.yaml': [
+    'CONFIG_INVALID',
+    'ecs-service-missing.yaml:2: services.api.ecs.service: is missing, expected text such as api-service',
+  ],
   'empty.yaml': [
     'CONFIG_EMPTY',
-    'nothing to watch: empty.yaml has no database; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
+    'nothing to watch: empty.yaml has no services, databases, dependencies or queues; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
+  ],
+  'health-as-text.yaml': [
+    'CONFIG_INVALID',
+    'health-as-text.yaml:2: services.api.health: found text, expected a map with live, ready',
+  ],
+  'health-url-password.yaml': [
+    'CONFIG_INVALID',
+    'health-url-password.yaml:1: services.api.health.live: has a user or password, which is never written here',
+  ],
+  'health-url-scheme.yaml': [
+    'CONFIG_INVALID',
+    'health-url-scheme.yaml:1: services.api.health.ready: found "api.rastup.com/ready", expected an http:// or https:// URL',
   ],
   'list-at-top.yaml': [
     'CONFIG_INVALID',
-    'list-at-top.yaml:1: found a list, expected a map with name, timeZone, store, http, publicUrl, databases, notify, contacts',
+    'list-at-top.yaml:1: found a list, expected a map with name, timeZone, store, http, publicUrl, aws, services, databases',
   ],
   'listen-port-only.yaml': [
     'CONFIG_INVALID',
@@ -125,6 +272,15 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   'log-level.yaml': [
     'CONFIG_INVALID',
     'log-level.yaml:2: log.level: found "verbose"; expected one of: trace, debug, info, warn, error, fatal, silent',
+  ],
+  'logs-group.yaml': [
+    'CONFIG_INVALID',
+    'logs-group.yaml:2: services.api.logs: found "/aws/ecs/rastup prod", expected the name of a log group such as /aws/ecs/cluster/service, or its ARN',
+  ],
+  'logs-key.yaml': ['CONFIG_INVALID', 'logs-key.yaml:5: services.api.logs.filtr: unknown key; did you mean "filter"?'],
+  'logs-list.yaml': [
+    'CONFIG_INVALID',
+    'logs-list.yaml:2: services.api.logs: found a list, expected the name of a log group, or { group, filter }',
   ],
   'metrics-listen-taken.yaml': [
     'CONFIG_INVALID',
@@ -146,13 +302,13 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'CONFIG_INVALID',
     "name-number.yaml:2: name: found 2026, expected text; write it in quotes: '2026'",
   ],
-  'no-database.yaml': [
-    'CONFIG_EMPTY',
-    'nothing to watch: no-database.yaml has no database; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
-  ],
   'not-a-number.yaml': [
     'CONFIG_INVALID',
     'not-a-number.yaml:4: detectors.slow-queries.options.holdSeconds: found NaN, expected a number, true or false, or text',
+  ],
+  'nothing-to-watch.yaml': [
+    'CONFIG_EMPTY',
+    'nothing to watch: nothing-to-watch.yaml has no services, databases, dependencies or queues; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
   ],
   'operator-command-password.yaml': [
     'CONFIG_INVALID',
@@ -175,6 +331,22 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'CONFIG_INVALID',
     'public-url.yaml:2: publicUrl: found "https://***@runbookd.example", expected an http:// or https:// URL without user, query or fragment',
   ],
+  'queue-consumer-alias.yaml': [
+    'CONFIG_INVALID',
+    'queue-consumer-alias.yaml:2: queues.messages.consumer.lambda: found "rastup-message-processor:live", expected the name of a Lambda function, or its ARN without version',
+  ],
+  'queue-dead-letter-itself.yaml': [
+    'CONFIG_INVALID',
+    'queue-dead-letter-itself.yaml:2: queues.messages.deadLetter: is the queue itself; expected the other queue',
+  ],
+  'queue-name.yaml': [
+    'CONFIG_INVALID',
+    'queue-name.yaml:2: queues.messages.sqs: found "rastup messages", expected the name of an SQS queue, its ARN or its URL',
+  ],
+  'rate-limit.yaml': [
+    'CONFIG_INVALID',
+    'rate-limit.yaml:1: services.api.rateLimit.perMinute: found 0.5, expected a whole number from 1 to 999999999',
+  ],
   'routing-key-inline.yaml': [
     'CONFIG_INVALID',
     'routing-key-inline.yaml:4: notify.pagerduty.routingKey: a secret is never written here; write env:NAME or file:/path, as file:/run/secrets/pagerduty',
@@ -195,9 +367,33 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'SECRET_MISSING',
     'secret-file-missing.yaml:3: notify.pagerduty.routingKey: file:no-such-file: there is no file no-such-file',
   ],
+  'service-empty.yaml': [
+    'CONFIG_INVALID',
+    'service-empty.yaml:3: services.api: has nothing to look at; expected at least one of ecs, alb, health and signals',
+  ],
   'several-problems.yaml': [
     'CONFIG_INVALID',
     'several-problems.yaml:1: nmae: unknown key; did you mean "name"?\nseveral-problems.yaml:3: databases.main-db.rsd: unknown key; did you mean "rds"?\nseveral-problems.yaml:3: databases.main-db.url: env:NOT_SET_URL: environment variable is not set\nseveral-problems.yaml:4: databases.Other: found the key "Other", expected a name: a letter, then letters, digits and "-", lower case, at most 63\nseveral-problems.yaml:5: http.listen: found "0.0.0.0:9470", which other machines can reach, but there is no http.token; expected 127.0.0.1 or a token (http.metricsListen serves probes and metrics without one)\nseveral-problems.yaml:6: timeZone: found "Mars/Olympus", expected an IANA time zone such as Europe/Berlin\nseveral-problems.yaml:7: log.level: found "loud"; expected one of: trace, debug, info, warn, error, fatal, silent',
+  ],
+  'signal-dimensions.yaml': [
+    'CONFIG_INVALID',
+    'signal-dimensions.yaml:10: services.api.signals.db_queries.cloudwatch.dimensions: found a map, expected at most 30 dimensions',
+  ],
+  'signal-label.yaml': [
+    'CONFIG_INVALID',
+    'signal-label.yaml:7: services.api.signals.endpoint_requests.cloudwatch.labels.Endpont: is not one of the dimensions with "*": only those become labels',
+  ],
+  'signal-name.yaml': [
+    'CONFIG_INVALID',
+    'signal-name.yaml:2: services.api.signals.DbQueries: found the key "DbQueries", expected the name of a signal: a letter, then letters, digits and "_", lower case',
+  ],
+  'signal-scale.yaml': [
+    'CONFIG_INVALID',
+    'signal-scale.yaml:4: services.api.signals.db_time_seconds.cloudwatch.scale: found 0, expected a number other than 0',
+  ],
+  'signal-stat.yaml': [
+    'CONFIG_INVALID',
+    'signal-stat.yaml:2: services.api.signals.db_queries.cloudwatch.stat: found "sum", expected Sum, Average, Minimum, Maximum, SampleCount, or a percentile such as p95 or p99.9',
   ],
   'stray-bracket.yaml.broken': [
     'CONFIG_SYNTAX',
@@ -208,6 +404,10 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'tab-indent.yaml.broken:2: not valid YAML: tabs are not allowed as indentation',
   ],
   'tag.yaml': ['CONFIG_SYNTAX', 'tag.yaml:2: not valid YAML: tags (!…) are not allowed'],
+  'target-twice.yaml': [
+    'CONFIG_INVALID',
+    'target-twice.yaml:2: dependencies.stripe: is the name of one of the databases too; every target needs a name of its own',
+  ],
   'time-zone-offset.yaml': [
     'CONFIG_INVALID',
     'time-zone-offset.yaml:2: timeZone: found "+02:00", expected an IANA time zone such as Europe/Berlin',
@@ -243,7 +443,7 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'unknown-section.yaml': [
     'CONFIG_INVALID',
-    'unknown-section.yaml:2: services: unknown key; known keys: name, timeZone, store, http, publicUrl, databases, notify, contacts, commands, detectors, mitigations, detectorsDir, log',
+    'unknown-section.yaml:2: prometheus: unknown key; known keys: name, timeZone, store, http, publicUrl, aws, services, databases, dependencies, queues, notify, contacts, commands, detectors, mitigations, and 2 more',
   ],
   'url-broken-in-env.yaml': [
     'CONFIG_INVALID',
@@ -272,6 +472,14 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   'url-without-user.yaml': [
     'CONFIG_INVALID',
     'url-without-user.yaml:2: databases.main-db.url: names no user; expected postgres://user@host:5432/database, or env:NAME, or file:/path',
+  ],
+  'write-token-same.yaml': [
+    'CONFIG_INVALID',
+    'write-token-same.yaml:2: http.writeToken: env:SAME is the same as http.token: whoever may read could write; expected another one',
+  ],
+  'write-token-short.yaml': [
+    'CONFIG_INVALID',
+    'write-token-short.yaml:2: http.writeToken: env:SHORT is not fit to be a token, expected at least 16 characters, printable, without blanks; make one with: openssl rand -hex 32',
   ],
 };
 

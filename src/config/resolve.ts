@@ -7,23 +7,17 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { RunbookdError } from '../model/index.ts';
-import { hostPortText, isLoopback, parseDatabaseUrl, parseListen } from './address.ts';
+import { hostPortText, isLoopback, parseListen } from './address.ts';
 import { validateDetectorOptions } from './detector-options.ts';
-import { invalid, type Path, type Problem, shown, suggest } from './problems.ts';
+import { invalid, type Problem, shown, suggest } from './problems.ts';
+import { resolveAws } from './resolve-aws.ts';
+import { resolveDatabase } from './resolve-databases.ts';
+import { mapRecord, type ReadSecret, type Report, type ResolveContext, readable } from './resolve-parts.ts';
+import { resolveDependency, resolveQueue, resolveService } from './resolve-targets.ts';
 import type { RawConfig } from './schema.ts';
-import { createSecret, openValue, SECRET_REF, type Secret, type SecretContext } from './secrets.ts';
-import type { Config, DatabaseAddress, DatabaseConfig, DetectorShape, HostPort, PagerDutyConfig } from './types.ts';
-
-export interface ResolveContext extends SecretContext {
-  readonly origin: string;
-  /** Whether a path was written at all, also with a value that was refused. */
-  readonly written: (path: Path) => boolean;
-  readonly detectors: readonly DetectorShape[] | null;
-  /** Throws when a command template is not valid. */
-  readonly checkCommand: ((template: string) => void) | null;
-}
-
-type Report = (problem: Problem) => void;
+import { createSecret, type SecretContext } from './secrets.ts';
+import { checkTargets, targetNames } from './target-names.ts';
+import type { Config, HostPort, PagerDutyConfig } from './types.ts';
 
 export interface Resolved {
   readonly config: Config;
@@ -34,6 +28,8 @@ export function resolveConfig(raw: RawConfig, context: ResolveContext): Resolved
   const problems: Problem[] = [];
   const report: Report = (problem) => problems.push(problem);
   const detectorsDir = [raw.detectorsDir ?? []].flat().map((path) => absolute(path, context));
+  const aws = resolveAws(raw, context, report);
+  const around = { aws, contacts: raw.contacts, refused: context.refused };
   const config: Config = {
     origin: context.origin,
     name: raw.name,
@@ -41,7 +37,13 @@ export function resolveConfig(raw: RawConfig, context: ResolveContext): Resolved
     store: { sqlite: storePath(raw.store.sqlite, context) },
     http: resolveHttp(raw.http, context, report),
     publicUrl: raw.publicUrl?.replace(/\/+$/, '') ?? null,
+    aws,
+    services: mapRecord(raw.services, (name, service) => resolveService(name, service, around, report)),
     databases: mapRecord(raw.databases, (name, database) => resolveDatabase(name, database, raw, context, report)),
+    dependencies: mapRecord(raw.dependencies, (name, dependency) =>
+      resolveDependency(name, dependency, around, report),
+    ),
+    queues: mapRecord(raw.queues, (name, queue) => resolveQueue(name, queue, around, report)),
     notify: { pagerduty: resolvePagerDuty(raw.notify.pagerduty, context, report) },
     contacts: mapRecord(raw.contacts, (_, contact) => contact),
     commands: raw.commands,
@@ -53,6 +55,7 @@ export function resolveConfig(raw: RawConfig, context: ResolveContext): Resolved
     detectorsDir,
     log: raw.log,
   };
+  checkTargets(raw, context, report);
   checkContacts(raw, context, report);
   checkMitigations(raw.mitigations, context, report);
   return { config: freeze(config), problems };
@@ -91,7 +94,21 @@ function resolveHttp(http: RawConfig['http'], context: ResolveContext, report: R
   };
   const listen = address('listen', http.listen);
   const metricsListen = http.metricsListen === undefined ? null : address('metricsListen', http.metricsListen);
-  const token = http.token === undefined ? null : readable(http.token, ['http', 'token'], context, report);
+  const bearer = (key: 'token' | 'writeToken'): ReadSecret | null => {
+    const ref = http[key];
+    const read = ref === undefined ? null : readable(ref, ['http', key], context, report);
+    if (read !== null && !/^[\x21-\x7e]{16,512}$/.test(read.value)) {
+      const rule = 'expected at least 16 characters, printable, without blanks; make one with: openssl rand -hex 32';
+      report(invalid(['http', key], `${read.secret.ref} is not fit to be a token, ${rule}`));
+    }
+    return read;
+  };
+  const token = bearer('token');
+  const writeToken = bearer('writeToken');
+  if (token !== null && token.value === writeToken?.value) {
+    const why = 'whoever may read could write; expected another one';
+    report(invalid(['http', 'writeToken'], `${writeToken.secret.ref} is the same as http.token: ${why}`));
+  }
   if (!isLoopback(listen.host) && !context.written(['http', 'token'])) {
     report(
       invalid(
@@ -101,92 +118,10 @@ function resolveHttp(http: RawConfig['http'], context: ResolveContext, report: R
       ),
     );
   }
-  if (token !== null && !/^[\x21-\x7e]{16,512}$/.test(token.value)) {
-    const rule = 'expected at least 16 characters, printable, without blanks; make one with: openssl rand -hex 32';
-    report(invalid(['http', 'token'], `${token.secret.ref} is not fit to be a token, ${rule}`));
-  }
   if (metricsListen !== null && listen.port !== 0 && hostPortText(metricsListen) === hostPortText(listen)) {
     report(invalid(['http', 'metricsListen'], `found ${shown(http.metricsListen)}, which http.listen has already`));
   }
-  return { listen, token: token?.secret ?? null, metricsListen };
-}
-
-interface ReadSecret {
-  readonly secret: Secret;
-  readonly value: string;
-}
-
-/** The handle of a secret that can be read now. The value is for checks and goes no further. */
-function readable(ref: string, path: Path, context: SecretContext, report: Report): ReadSecret | null {
-  const secret = createSecret(ref, context);
-  try {
-    return { secret, value: secret.read() };
-  } catch (error) {
-    if (!(error instanceof RunbookdError)) throw error;
-    report({ code: 'SECRET_MISSING', path, message: error.message });
-    return null;
-  }
-}
-
-type RawDatabase = RawConfig['databases'][string];
-
-const NOWHERE: DatabaseAddress = { host: '', port: 0, database: '' };
-
-function resolveDatabase(
-  name: string,
-  database: RawDatabase,
-  raw: RawConfig,
-  context: ResolveContext,
-  report: Report,
-): DatabaseConfig {
-  const path = ['databases', name];
-  const { url, address } = resolveUrl(database.url, [...path, 'url'], context, report);
-  const contacts = new Map(Object.entries(raw.contacts));
-  const contact = database.contact ?? contacts.get(name) ?? null;
-  return {
-    url,
-    address,
-    rds: database.rds ?? null,
-    operatorCommand: database.operatorCommand ?? defaultCommand(address),
-    contact,
-    replicas: mapRecord(database.replicas, (replicaName, replica) => {
-      const found = resolveUrl(replica.url, [...path, 'replicas', replicaName, 'url'], context, report);
-      return {
-        ...found,
-        rds: replica.rds ?? null,
-        operatorCommand: defaultCommand(found.address),
-        contact: contacts.get(`${name}/${replicaName}`) ?? contact,
-      };
-    }),
-  };
-}
-
-function defaultCommand({ host, port, database }: DatabaseAddress): string {
-  return `psql -h ${host} -p ${port} -U admin -d ${database}`;
-}
-
-function resolveUrl(
-  written: string,
-  path: Path,
-  context: ResolveContext,
-  report: Report,
-): { readonly url: Secret; readonly address: DatabaseAddress } {
-  if (!SECRET_REF.test(written)) {
-    const parsed = parseDatabaseUrl(written);
-    if (!parsed.ok) report(invalid(path, `${parsed.problem}, or env:NAME, or file:/path`));
-    else if (parsed.hasPassword) {
-      report(
-        invalid(path, 'has a password, which is never written here; put the whole URL in env:NAME or file:/path/to/it'),
-      );
-    }
-    return { url: openValue(written), address: parsed.ok ? parsed.address : NOWHERE };
-  }
-  const read = readable(written, path, context, report);
-  const url = read?.secret ?? createSecret(written, context);
-  if (read === null) return { url, address: NOWHERE };
-  const parsed = parseDatabaseUrl(read.value);
-  if (!parsed.ok) report(invalid(path, `the value of ${written} ${parsed.problem}`));
-  return { url, address: parsed.ok ? parsed.address : NOWHERE };
+  return { listen, token: token?.secret ?? null, writeToken: writeToken?.secret ?? null, metricsListen };
 }
 
 /** Events API v2 integration keys, per PagerDuty's Events API v2 overview: 32 letters and digits. */
@@ -238,19 +173,20 @@ function resolveOptions(
   return values;
 }
 
+/** Contacts can also be given by kind: `databases: '@dba'`. */
+const KINDS = ['services', 'databases', 'dependencies', 'queues'] as const;
+
 function checkContacts(raw: RawConfig, context: ResolveContext, report: Report): void {
-  const names = Object.entries(raw.databases).flatMap(([name, { replicas }]) => [
-    name,
-    ...Object.keys(replicas).map((replica) => `${name}/${replica}`),
-  ]);
   // Without the detectors nothing can be said of a key that may be the id of one.
   if (context.detectors === null) return;
-  const fixed = ['default', 'databases', ...context.detectors.map(({ id }) => id)];
+  const fixed = ['default', ...KINDS, ...context.detectors.map(({ id }) => id)];
   for (const key of Object.keys(raw.contacts)) {
-    const [database = '', replica] = key.split('/');
-    const target = ['databases', database, ...(replica === undefined ? [] : ['replicas', replica])];
-    if (fixed.includes(key) || context.written(target)) continue;
-    const near = suggest(key, [...names, ...fixed], 'expected one of');
+    const [target = '', replica] = key.split('/');
+    const paths =
+      replica === undefined ? KINDS.map((kind) => [kind, target]) : [['databases', target, 'replicas', replica]];
+    // Also one that was taken out because something else is wrong with it.
+    if (fixed.includes(key) || paths.some(context.written)) continue;
+    const near = suggest(key, [...targetNames(raw), ...fixed], 'expected one of');
     report(invalid(['contacts', key], `there is no such target or detector${near}`));
   }
 }
@@ -270,12 +206,6 @@ function checkMitigations(mitigations: RawConfig['mitigations'], context: Resolv
     );
     if (!known.includes(key)) report(invalid(path, `there is no such mitigation${suggest(key, known, 'mitigations')}`));
   }
-}
-
-function mapRecord<T, U>(record: Readonly<Record<string, T>>, map: (key: string, value: T) => U): Record<string, U> {
-  const mapped: Record<string, U> = Object.create(null);
-  for (const [key, value] of Object.entries(record)) mapped[key] = map(key, value);
-  return mapped;
 }
 
 function freeze<T>(value: T): T {

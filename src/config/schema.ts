@@ -6,19 +6,16 @@
 
 import { z } from 'zod';
 import { LISTEN_PATTERN } from './address.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { awsSchema } from './schema-aws.ts';
+import { contact, name } from './schema-parts.ts';
+import { dependenciesSchema, queuesSchema, servicesSchema, targetAccount } from './schema-targets.ts';
 import { SECRET_REF } from './secrets.ts';
-
-/** Names of targets: they become labels, slots and parts of keys. */
-export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
 
 /** What a command's `{psql}` slot accepts: plain words, so that nothing of it can be read by a shell. */
 export const OPERATOR_COMMAND_PATTERN = /^[A-Za-z0-9_@%+=:,./-]+( [A-Za-z0-9_@%+=:,./-]+)*$/;
 
 const DETECTOR_ID = /^[a-z][a-z0-9-]{0,62}$/;
-
-const name = z.string().regex(NAME_PATTERN, {
-  error: 'expected a name: a letter, then letters, digits and "-", lower case, at most 63',
-});
 
 const secret = (what: string, example: string) =>
   z
@@ -40,18 +37,13 @@ const databaseUrl = (example: string) =>
 const rds = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/, { error: 'expected an RDS instance identifier: letters, digits and "-"' })
-  .meta({ description: 'RDS instance identifier, for commands in pages', examples: ['rastup-prod'] });
+  .meta({ description: 'RDS instance identifier, for its metrics, events and network', examples: ['rastup-prod'] });
 
 const listen = (what: string, example: string) =>
   z
     .string()
     .regex(LISTEN_PATTERN, { error: `expected host:port such as ${example}` })
     .meta({ description: what, examples: [example] });
-
-const contact = z
-  .string()
-  .regex(/^[^\x00-\x1f\x7f]{1,100}$/, { error: 'expected one line of at most 100 characters' })
-  .meta({ description: 'who is asked when it breaks' });
 
 const path = (what: string, example: string) =>
   z
@@ -80,6 +72,7 @@ const database = z
       })
       .optional(),
     rds: rds.optional(),
+    account: targetAccount,
     contact: contact.meta({ description: 'who is asked when it breaks', examples: ["'@dba'"] }).optional(),
     replicas: z
       .record(name, replica)
@@ -145,6 +138,10 @@ export const configSchema = z.strictObject({
         'bearer token that everything but /livez and /readyz asks for, at least 16 characters',
         'file:/run/secrets/api-token',
       ).optional(),
+      writeToken: secret(
+        'bearer token of those who may tell of changes (POST /api/v1/changes); without one nobody may',
+        'file:/run/secrets/write-token',
+      ).optional(),
       metricsListen: listen(
         'second address for /livez, /readyz and /metrics only, without token',
         '0.0.0.0:9471',
@@ -162,7 +159,11 @@ export const configSchema = z.strictObject({
       examples: ['https://runbookd.example'],
     })
     .optional(),
+  aws: awsSchema,
+  services: servicesSchema,
   databases: z.record(name, database).prefault({}).meta({ description: 'the databases to watch, by name' }),
+  dependencies: dependenciesSchema,
+  queues: queuesSchema,
   notify: z
     .strictObject({ pagerduty: pagerduty.optional() })
     .prefault({})
@@ -176,7 +177,9 @@ export const configSchema = z.strictObject({
     )
     .prefault({})
     .meta({
-      description: 'who is asked when something breaks: by the name of a target or detector, databases, or default',
+      description:
+        'who is asked when something breaks: by the name of a target or detector, by kind (services, databases, ' +
+        'dependencies, queues), or default',
       examples: [{ default: '#oncall', databases: '@dba' }],
     }),
   commands: z
@@ -223,40 +226,7 @@ export const configSchema = z.strictObject({
 /** What the schema lets through: every default in its place. */
 export type RawConfig = z.output<typeof configSchema>;
 
-/** The part of JSON Schema that `toJSONSchema` makes of the above. */
-export interface JsonSchema {
-  readonly $schema?: string;
-  readonly title?: string;
-  readonly type?: string | readonly string[];
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly examples?: readonly unknown[];
-  readonly writeOnly?: boolean;
-  readonly enum?: readonly unknown[];
-  readonly pattern?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly required?: readonly string[];
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly additionalProperties?: boolean | JsonSchema;
-  readonly anyOf?: readonly JsonSchema[];
-}
-
 /** The schema of what people write, without the detectors' options. */
 export function inputJsonSchema(): JsonSchema {
   return z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema;
-}
-
-/** The schema of the value at a path; undefined where the path leaves the schema. */
-export function schemaAt(schema: JsonSchema, path: readonly (string | number)[]): JsonSchema | undefined {
-  let here: JsonSchema | undefined = schema;
-  for (const key of path) {
-    const named: JsonSchema | undefined = Object.hasOwn(here?.properties ?? {}, key)
-      ? here?.properties?.[String(key)]
-      : undefined;
-    const rest: boolean | JsonSchema | undefined = here?.additionalProperties;
-    here = named ?? (typeof rest === 'object' ? rest : undefined);
-    if (here === undefined) return undefined;
-  }
-  return here;
 }

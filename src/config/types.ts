@@ -23,7 +23,87 @@ export interface ReplicaConfig {
 }
 
 export interface DatabaseConfig extends ReplicaConfig {
+  /** Account of its RDS instances, a name of `aws.accounts`. */
+  readonly account: string;
   readonly replicas: Readonly<Record<string, ReplicaConfig>>;
+}
+
+/** One account and region of AWS. `default` is the top of `aws`. */
+export interface AwsAccountConfig {
+  readonly name: string;
+  readonly region: string;
+  readonly roleArn: string | null;
+  readonly externalId: string | null;
+  /** For tests: another address for every AWS service. */
+  readonly endpoint: string | null;
+}
+
+export interface AwsConfig {
+  /** By name; always with `default`. */
+  readonly accounts: Readonly<Record<string, AwsAccountConfig>>;
+  /** Of all accounts together, for GetMetricData. */
+  readonly budgetUsdPerMonth: number;
+  /** Period of metrics, and how long CloudWatch takes until a value has settled. */
+  readonly periodSeconds: number;
+  readonly settleSeconds: number;
+  /** Whether task definitions may be read (they carry plain-text environment values, which are dropped at once). */
+  readonly taskDefinitions: boolean;
+}
+
+/** A metric of CloudWatch that is bound to a signal by hand. */
+export interface CloudWatchBinding {
+  readonly namespace: string;
+  readonly metric: string;
+  /** `Sum`, `Average`, `Maximum`, `Minimum`, `SampleCount`, `p95`… */
+  readonly stat: string;
+  /** `*` stands for every value that ListMetrics knows (at most 50), which becomes the label of the same name. */
+  readonly dimensions: Readonly<Record<string, string>>;
+  /** Label names for dimensions with `*`, where they differ: `{ Endpoint: endpoint }`. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** What a value is multiplied with: 0.001 for milliseconds, 0.01 for percent. */
+  readonly scale: number;
+  /** A metric that is published only when it is not zero: its holes are zero where `requests` has a value. */
+  readonly sparse: boolean;
+}
+
+export interface SignalBinding {
+  readonly cloudwatch: CloudWatchBinding;
+}
+
+export interface ServiceConfig {
+  /** A name of `aws.accounts`. */
+  readonly account: string;
+  readonly ecs: { readonly cluster: string; readonly service: string } | null;
+  /** `app/name/id`, and `targetgroup/name/id` or the whole ARN's end. */
+  readonly alb: { readonly loadBalancer: string; readonly targetGroup: string } | null;
+  readonly logs: { readonly group: string; readonly filter: string | null } | null;
+  readonly health: { readonly live: string | null; readonly ready: string | null } | null;
+  /** Names of databases, dependencies, queues and other services. */
+  readonly dependsOn: readonly string[];
+  readonly signals: Readonly<Record<string, SignalBinding>>;
+  /** Configuration key of its rate limit, and the limit now, for the mitigation. */
+  readonly rateLimit: { readonly key: string; readonly perMinute: number } | null;
+  readonly contact: string | null;
+}
+
+export interface DependencyConfig {
+  /** Root of an Atlassian Statuspage. */
+  readonly statusPage: string | null;
+  readonly hosts: readonly string[];
+  /** Feature flag that turns it off, flag that turns its caching on, configuration key of its timeout: for mitigations. */
+  readonly flag: string | null;
+  readonly cacheFlag: string | null;
+  readonly timeoutKey: string | null;
+  readonly contact: string | null;
+}
+
+export interface QueueConfig {
+  readonly account: string;
+  readonly sqs: string;
+  readonly deadLetter: string | null;
+  readonly consumer: { readonly lambda: string } | null;
+  readonly dependsOn: readonly string[];
+  readonly contact: string | null;
 }
 
 export interface PagerDutyConfig {
@@ -47,6 +127,8 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 export interface HttpConfig {
   readonly listen: HostPort;
   readonly token: Secret | null;
+  /** Bearer token of those who may write: `POST /api/v1/changes`. Without one nobody may. */
+  readonly writeToken: Secret | null;
   /** A second address for /livez, /readyz and /metrics only, without token. */
   readonly metricsListen: HostPort | null;
 }
@@ -61,7 +143,12 @@ export interface Config {
   readonly http: HttpConfig;
   /** Without a slash at its end. */
   readonly publicUrl: string | null;
+  /** Null when nothing of AWS is configured: then no SDK client is ever loaded. */
+  readonly aws: AwsConfig | null;
+  readonly services: Readonly<Record<string, ServiceConfig>>;
   readonly databases: Readonly<Record<string, DatabaseConfig>>;
+  readonly dependencies: Readonly<Record<string, DependencyConfig>>;
+  readonly queues: Readonly<Record<string, QueueConfig>>;
   readonly notify: { readonly pagerduty: PagerDutyConfig | null };
   readonly contacts: Readonly<Record<string, string>>;
   readonly commands: 'runbook' | 'aws';

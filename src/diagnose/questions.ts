@@ -76,7 +76,10 @@ export function questionsOf(subject: Case): readonly { readonly key: string; rea
   };
   add(changesQuestion(subject));
   for (const { hypothesis, facts } of instancesOf(subject)) {
-    for (const probe of hypothesis.probes) add(questionOf(probe, subject, facts));
+    for (const probe of hypothesis.probes) {
+      add(questionOf(probe, subject, facts));
+      for (const question of probe.also?.(subject.symptom, facts) ?? []) add(question);
+    }
   }
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, question]) => ({ key, question }));
 }

@@ -19,7 +19,7 @@ import type {
   Verdict,
 } from '../model/index.ts';
 import { messageOf } from '../model/index.ts';
-import type { AnyProbe, Hypothesis } from '../sdk/detector.ts';
+import type { Answered, AnyProbe, Hypothesis } from '../sdk/detector.ts';
 import type { Case, Instance } from './questions.ts';
 import { CHANGES_LOOKBACK_MS, changesQuestion, instancesOf, questionKey, questionOf } from './questions.ts';
 import type { RenderOptions } from './render.ts';
@@ -41,8 +41,33 @@ const QUESTION_NAMES: Readonly<Record<QuestionKind, string>> = {
   'postgres.replication': 'replication (pg_stat_replication, pg_stat_wal_receiver)',
   'postgres.reachability': 'the way to the server',
   'postgres.backend': 'one backend (pg_stat_activity)',
+  'ecs.service': 'ECS service, deployments and tasks',
+  'ecs.capacity': 'ECS cluster capacity',
+  'alb.targets': 'target health of the load balancer',
+  'logs.errors': 'errors in CloudWatch Logs',
+  'rds.instance': 'RDS instance and events',
+  'rds.network': 'security groups of the RDS instance',
+  'lambda.function': 'Lambda concurrency',
+  'sqs.queue': 'SQS queue',
+  'service.health': 'health endpoints',
+  'vendor.status': "the vendor's status page",
+  'search.engine': 'search engine',
+  'search.fallback': 'the search engine to fall back to',
+  'cache.server': 'cache (INFO)',
+  'errors.tracked': 'issues of the error tracker',
+  'apm.request_time': 'request time by kind of work (APM)',
   changes: 'changes',
   series: 'metric history',
+};
+
+/** Kinds of questions that make sense only for a target with that slot: where it is not on RDS, nothing of RDS is missed. */
+const NEEDS_SLOT: Readonly<Partial<Record<QuestionKind, string>>> = {
+  'ecs.service': 'ecsService',
+  'ecs.capacity': 'ecsService',
+  'rds.instance': 'rdsInstance',
+  'rds.network': 'rdsInstance',
+  'lambda.function': 'functionName',
+  'vendor.status': 'statusUrl',
 };
 
 export type Answers = ReadonlyMap<string, Answer>;
@@ -117,13 +142,25 @@ function lineOf(probe: AnyProbe, instance: Instance, subject: Case, answers: Ans
       at: subject.now,
     };
   }
-  return { ...base, ...judge(probe, answer.value, subject, instance), source: answer.source, at: answer.at };
+  const judged = judge(probe, answer.value, subject, instance, answers);
+  return { ...base, ...judged, source: answer.source, at: answer.at };
 }
 
 /** A probe that throws costs its own line, never the diagnosis. */
-function judge(probe: AnyProbe, value: Parameters<AnyProbe['judge']>[0], subject: Case, instance: Instance): Judged {
+function judge(
+  probe: AnyProbe,
+  value: Parameters<AnyProbe['judge']>[0],
+  subject: Case,
+  instance: Instance,
+  answers: Answers,
+): Judged {
+  const answered: Answered = (question) => {
+    const other = answers.get(questionKey(question));
+    // A question's answer is of the question's kind.
+    return other?.state === 'answered' ? (other.value as never) : null;
+  };
   try {
-    const judged = probe.judge(value, subject.symptom, instance.facts);
+    const judged = probe.judge(value, subject.symptom, instance.facts, answered);
     if (Number.isFinite(judged.weight)) return { ...judged, weight: round(judged.weight) };
     return { state: 'unknown', weight: 0, because: 'error', observed: `${probe.title}: weight is not a number` };
   } catch (error) {
@@ -209,7 +246,10 @@ function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): r
   for (const { instance, evidence } of weighed) {
     const cause = causeName(instance.hypothesis);
     for (const probe of instance.hypothesis.probes) {
-      if (unanswered(questionOf(probe, subject, instance.facts), cause)) continue;
+      const question = questionOf(probe, subject, instance.facts);
+      const slot = NEEDS_SLOT[question.kind];
+      if (slot !== undefined && instance.facts.on.slots[slot] === undefined) continue;
+      if (unanswered(question, cause)) continue;
       const line = evidence.find((candidate) => candidate.probe === probe.id);
       if (line?.state !== 'unknown') continue;
       const grant = line.grant ?? null;

@@ -12,6 +12,9 @@ export interface JsonSchema {
   readonly items?: JsonSchema;
   readonly additionalProperties?: boolean | JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
 }
 
 const text: JsonSchema = { type: 'string' };
@@ -221,4 +224,4 @@ export const detectorSchema = object({
 export const errorSchema = object({ error: text, message: text });
 export const probeSchema = object({ status: text, reasons: list(text) });
 
-export { list, object, text };
+export { list, object, oneOf, text };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hasToken, isHostAllowed } from './guard.ts';
+import { createRateLimit, hasToken, isHostAllowed } from './guard.ts';
 
 const TOKEN = 'canary-hunter2-canary';
 
@@ -39,4 +39,17 @@ test.each([
   ['', false],
 ])('Host: %s is allowed: %s', (header, expected) => {
   expect(isHostAllowed(header, ['runbookd.example'])).toBe(expected);
+});
+
+test('a rate limit lets that many through in any minute, and says how long to wait', () => {
+  const limit = createRateLimit(3);
+  expect([0, 1000, 2000, 2500, 59_999].map((at) => limit.take(at))).toEqual([0, 0, 0, 58, 1]);
+  expect([60_000, 60_000, 61_000, 62_000].map((at) => limit.take(at))).toEqual([0, 1, 0, 0]);
+});
+
+test('a clock that is set back does not hold anybody up for longer than a minute', () => {
+  const limit = createRateLimit(1);
+  expect(limit.take(3_600_000)).toBe(0);
+  expect(limit.take(0)).toBe(0);
+  expect(limit.take(1)).toBe(60);
 });

@@ -1,6 +1,7 @@
 /** Who may ask, and what every response carries. */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { EpochMs } from '../model/index.ts';
 
 /** No page of ours is served yet, so nothing may be loaded, framed or kept by anybody. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -41,3 +42,25 @@ export function isHostAllowed(header: string | undefined, allowed: readonly stri
     .replace(/^\[|\]$/g, '');
   return isLoopbackHost(host) || allowed.includes(host);
 }
+
+export interface RateLimit {
+  /** Seconds to wait before the next one; 0 when this one may go ahead. */
+  take(now: EpochMs): number;
+}
+
+/** At most `perMinute` in any 60 s, whoever asks. In memory: a restart forgets. */
+export function createRateLimit(perMinute: number): RateLimit {
+  let taken: readonly EpochMs[] = [];
+  return {
+    take(now) {
+      // What lies ahead was taken before the clock was set back: it would count for too long.
+      taken = taken.filter((at) => at > now - MINUTE_MS && at <= now);
+      const first = taken[0];
+      if (first !== undefined && taken.length >= perMinute) return Math.ceil((first + MINUTE_MS - now) / 1000);
+      taken = [...taken, now];
+      return 0;
+    },
+  };
+}
+
+const MINUTE_MS = 60_000;

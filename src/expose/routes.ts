@@ -1,7 +1,7 @@
-/** The routes. All of them read; none changes anything. */
+/** The routes. All of them read, but one: others may tell us of changes. */
 
 import type { FastifyInstance } from 'fastify';
-import type { Finding, Incident, IncidentQuery, Reading, Sample } from '../model/index.ts';
+import type { Change, EpochMs, Finding, Incident, IncidentQuery, Reading, Sample } from '../model/index.ts';
 import {
   detectorSchema,
   errorSchema,
@@ -14,6 +14,7 @@ import {
   seriesSchema,
   text,
 } from './api-schemas.ts';
+import { acceptedSchema, readChange, type ToldChange, toldChangeSchema } from './changes.ts';
 import { type DetectorInfo, describeDetector } from './detector-info.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -44,6 +45,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answered without a token. */
     open?: true;
+    /** Answered with the write token, and with no other. */
+    write?: true;
   }
 }
 
@@ -145,6 +148,38 @@ export function apiRoutes(app: FastifyInstance, { view, detectors, version }: Ap
     '/api/v1/detectors',
     { schema: { response: answers(object({ version: text, detectors: list(detectorSchema) })) } },
     (_, reply) => reply.send({ version, detectors: described }),
+  );
+}
+
+export const CHANGES_PATH = '/api/v1/changes';
+const CHANGE_BYTES = 16_384;
+
+export interface ChangeOptions {
+  /** Resolves when it is on disk. */
+  readonly acceptChange: (change: Change) => Promise<'new' | 'known'>;
+  /** Names of all that is watched. */
+  readonly targets: readonly string[];
+  readonly now: () => EpochMs;
+}
+
+/** `POST /api/v1/changes`. */
+export function changeRoute(app: FastifyInstance, { acceptChange, targets, now }: ChangeOptions): void {
+  app.post<{ Body: ToldChange }>(
+    CHANGES_PATH,
+    {
+      bodyLimit: CHANGE_BYTES,
+      config: { write: true },
+      schema: { body: toldChangeSchema, response: { '2xx': acceptedSchema, '4xx': errorSchema, '5xx': errorSchema } },
+    },
+    async (request, reply) => {
+      const read = readChange(request.body, { now: now(), targets });
+      if (!read.ok) {
+        const error = read.status === 404 ? 'not_found' : 'bad_request';
+        return reply.code(read.status).send({ error, message: read.message });
+      }
+      const state = await acceptChange(read.change);
+      return reply.code(state === 'new' ? 201 : 200).send({ id: read.id, state });
+    },
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The HTTP server: probes, metrics and a read-only API. One address for all, behind a token when one is configured, and
- * if wanted a second one for probes and metrics alone.
+ * The HTTP server: probes, metrics, an API to read, and one route to write, behind a token of its own. One address for
+ * all, behind a token when one is configured, and if wanted a second one for probes and metrics alone.
  */
 
 import type { Socket } from 'node:net';
@@ -8,20 +8,31 @@ import { type FastifyError, type FastifyInstance, type FastifyReply, type Fastif
 import type { Logger } from 'pino';
 import { messageOf, RunbookdError } from '../model/index.ts';
 import type { DetectorInfo } from './detector-info.ts';
-import { hasToken, isHostAllowed, isLoopbackHost, SECURITY_HEADERS } from './guard.ts';
+import { createRateLimit, hasToken, isHostAllowed, isLoopbackHost, SECURITY_HEADERS } from './guard.ts';
 import type { Metrics } from './metrics.ts';
-import { apiRoutes, type Health, metricsRoute, probeRoutes, type View } from './routes.ts';
+import {
+  apiRoutes,
+  CHANGES_PATH,
+  type ChangeOptions,
+  changeRoute,
+  type Health,
+  metricsRoute,
+  probeRoutes,
+  type View,
+} from './routes.ts';
 
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-export interface ServerOptions {
+export interface ServerOptions extends ChangeOptions {
   readonly config: {
     readonly listen: Address;
     /** Read at each request, so that a rotated file counts at once. */
     readonly token: { read(): string } | null;
+    /** Null: nobody may write. */
+    readonly writeToken: { read(): string } | null;
     readonly metricsListen: Address | null;
     /** Its host may stand in the Host header besides this machine's own names. */
     readonly publicUrl?: string | null;
@@ -54,6 +65,7 @@ const REQUEST_MS = 10_000;
 const HANDLER_MS = 10_000;
 const CLOSE_MS = 3_000;
 const MAX_CONNECTIONS = 200;
+const WRITES_PER_MINUTE = 60;
 
 export function createServer(options: ServerOptions): HttpServer {
   const { config, health, metrics } = options;
@@ -61,6 +73,7 @@ export function createServer(options: ServerOptions): HttpServer {
   probeRoutes(main, health);
   metricsRoute(main, metrics, false);
   apiRoutes(main, options);
+  changeRoute(main, options);
 
   const second = config.metricsListen === null ? null : createApp(options, config.metricsListen, null);
   if (second !== null) {
@@ -110,23 +123,44 @@ function createApp(options: ServerOptions, listen: Address, token: { read(): str
   // write null as 0 where it says number: a diagnosis must arrive as it is stored.
   app.setSerializerCompiler(() => JSON.stringify);
 
+  // JSON is all that is read. Text would come from any web page without the browser asking first.
+  app.removeContentTypeParser('text/plain');
+
+  const writes = createRateLimit(WRITES_PER_MINUTE);
   const allowedHosts = publicHost(options.config.publicUrl);
   const loopback = isLoopbackHost(listen.host);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
     if (loopback && !isHostAllowed(request.headers.host, allowedHosts)) return refuse(reply, 421);
-    if (token === null || request.routeOptions.config.open === true) return;
+    const { open, write } = request.routeOptions.config;
+    if (write === true) return refuseWriter(request, reply);
+    if (token === null || open === true) return;
     if (!isAuthorized(request, token, options.log)) return refuse(reply.header('www-authenticate', 'Bearer'), 401);
   });
 
+  /** Undefined when the request may go on. */
+  const refuseWriter = (request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined => {
+    const { writeToken } = options.config;
+    if (writeToken === null) return refuse(reply, 403);
+    if (!isAuthorized(request, writeToken, options.log)) {
+      const message = 'expected Authorization: Bearer with the token of http.writeToken';
+      return refuse(reply.header('www-authenticate', 'Bearer'), 401, message);
+    }
+    const waitSeconds = writes.take(options.now());
+    return waitSeconds === 0 ? undefined : refuse(reply.header('retry-after', String(waitSeconds)), 429);
+  };
+
   app.setNotFoundHandler((request, reply) => {
+    if (request.url.split('?')[0] === CHANGES_PATH) {
+      return refuse(reply.header('allow', 'POST'), 405, 'only POST is answered');
+    }
     if (request.method === 'GET' || request.method === 'HEAD') return refuse(reply, 404);
     return refuse(reply.header('allow', 'GET, HEAD'), 405);
   });
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const status = statusOf(error);
-    if (status < 500) return refuse(reply, status, error.validation === undefined ? undefined : error.message);
+    if (status < 500) return refuse(reply, status, invalidText(error));
     const route = request.routeOptions.url ?? 'unknown';
     options.log.error({ route, code: error.code, error: messageOf(error) }, 'request failed');
     return refuse(status === 503 ? reply.header('retry-after', '5') : reply, status);
@@ -143,6 +177,14 @@ function isAuthorized(request: FastifyRequest, token: { read(): string }, log: S
   }
 }
 
+/** What the schema's checker says, with the key or the choices that it leaves out. */
+function invalidText({ validation, message }: FastifyError): string | undefined {
+  if (validation === undefined) return undefined;
+  const { additionalProperty, allowedValues } = validation[0]?.params ?? {};
+  if (typeof additionalProperty === 'string') return `${message}: ${JSON.stringify(additionalProperty.slice(0, 60))}`;
+  return Array.isArray(allowedValues) ? `${message}: ${allowedValues.join(', ')}` : message;
+}
+
 function publicHost(url: string | null | undefined): readonly string[] {
   return url ? [new URL(url).hostname.replace(/^\[|\]$/g, '')] : [];
 }
@@ -156,12 +198,14 @@ function statusOf(error: FastifyError): number {
 const WORDS: Readonly<Record<number, readonly [error: string, message: string]>> = {
   400: ['bad_request', 'the request cannot be understood'],
   401: ['unauthorized', 'expected Authorization: Bearer with the token of http.token'],
+  403: ['forbidden', 'nobody may write: http.writeToken is not configured'],
   404: ['not_found', 'there is no such path'],
   405: ['method_not_allowed', 'only GET and HEAD are answered'],
   413: ['too_large', 'the request is too large'],
   414: ['too_large', 'the path is too long'],
-  415: ['unsupported', 'the content type is not supported'],
+  415: ['unsupported', 'the content type is not supported; expected application/json'],
   421: ['misdirected', 'the Host header names another machine; expected localhost, or the host of publicUrl'],
+  429: ['too_many', `more than ${WRITES_PER_MINUTE} in a minute; try again later`],
   500: ['internal', 'something went wrong here; the log says what'],
   503: ['unavailable', 'not available now; try again'],
 };

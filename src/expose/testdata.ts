@@ -159,10 +159,12 @@ const NOT_READY = {
   expected: Number.NaN,
   lower: Number.NaN,
   upper: Number.NaN,
+  mean: Number.NaN,
+  samples: 0,
   ready: false,
   profile: 'none',
 } as const;
-const READY = { expected: 2, lower: 1, upper: 3, ready: true, profile: 'last_24h' } as const;
+const READY = { expected: 2, lower: 1, upper: 3, mean: 2, samples: 288, ready: true, profile: 'last_24h' } as const;
 
 export function reading(target: string, signal: string, options: Partial<Reading> & { ready?: boolean } = {}): Reading {
   const { ready = true, ...rest } = options;

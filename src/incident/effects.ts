@@ -51,6 +51,6 @@ export function judged(
 
 function same(a: EffectReport['slots'], b: EffectReport['slots']): boolean {
   const identity = (slots: EffectReport['slots']): string =>
-    JSON.stringify([slots.pid, slots.backendStart, slots.gid, slots.slotName, slots.appName, slots.table]);
+    JSON.stringify([slots.pid, slots.backendStart, slots.gid, slots.slotName, slots.appName, slots.table, slots.task]);
   return identity(a) === identity(b);
 }

@@ -14,4 +14,15 @@ export interface Change {
   readonly at: Interval;
   readonly source: string;
   readonly links?: readonly string[];
+  /** Happens by itself all day (a service that scales with its traffic): evidence, but nobody is told of it. */
+  readonly routine?: true;
+  /** Of a deployment: what was brought out, in place of what, and how it stands. */
+  readonly deployment?: {
+    /** `family:revision`, or what CI calls it. */
+    readonly version: string;
+    readonly previous: string | null;
+    readonly state: 'started' | 'completed' | 'failed' | 'rolled_back';
+    /** Digests of its images, when known. */
+    readonly images?: readonly string[];
+  };
 }

@@ -17,6 +17,8 @@ export interface Symptom {
   readonly summary: string;
   readonly onset: Interval;
   readonly readings: readonly ReadingPoint[];
+  /** Further lines of WHAT, most telling first, at most 5: by endpoint and status, by zone, p50 beside p95. */
+  readonly breakdown?: readonly string[];
   /** Fires without the detector's hold: for what is certain at first sight and gets worse by the second. */
   readonly urgent?: true;
 }

@@ -3,8 +3,19 @@
  * probes need it; the same questions with the same answers give the same diagnosis, byte for byte.
  */
 
+import type {
+  EcsCapacityAnswer,
+  EcsServiceAnswer,
+  LambdaFunctionAnswer,
+  LogErrorsAnswer,
+  RdsInstanceAnswer,
+  RdsNetworkAnswer,
+  SqsQueueAnswer,
+  TargetGroupAnswer,
+} from './aws.ts';
 import type { Change } from './change.ts';
 import type { EpochMs, Unit } from './glossary.ts';
+import type { ServiceHealthAnswer, VendorStatusAnswer } from './health.ts';
 import type {
   ActivityAnswer,
   LockTreeAnswer,
@@ -16,6 +27,14 @@ import type {
   TablesAnswer,
 } from './postgres.ts';
 import type { Labels } from './series.ts';
+
+import type {
+  CacheServerAnswer,
+  RequestTimeAnswer,
+  SearchEngineAnswer,
+  SearchFallbackAnswer,
+  TrackedErrorsAnswer,
+} from './systems.ts';
 
 export interface Window {
   readonly from: EpochMs;
@@ -38,6 +57,22 @@ export interface QuestionTypes {
     readonly params: { readonly pid: number; readonly backendStart: string };
     readonly value: { readonly at: EpochMs; readonly alive: boolean; readonly state: string | null };
   };
+  'ecs.service': { readonly params: Record<never, never>; readonly value: EcsServiceAnswer };
+  'ecs.capacity': { readonly params: Record<never, never>; readonly value: EcsCapacityAnswer };
+  'alb.targets': { readonly params: Record<never, never>; readonly value: TargetGroupAnswer };
+  /** Error messages of the service; `since` splits the window into before and after. */
+  'logs.errors': { readonly params: { readonly since: EpochMs }; readonly value: LogErrorsAnswer };
+  'rds.instance': { readonly params: Record<never, never>; readonly value: RdsInstanceAnswer };
+  'rds.network': { readonly params: Record<never, never>; readonly value: RdsNetworkAnswer };
+  'lambda.function': { readonly params: Record<never, never>; readonly value: LambdaFunctionAnswer };
+  'sqs.queue': { readonly params: Record<never, never>; readonly value: SqsQueueAnswer };
+  'service.health': { readonly params: Record<never, never>; readonly value: ServiceHealthAnswer };
+  'vendor.status': { readonly params: Record<never, never>; readonly value: VendorStatusAnswer };
+  'search.engine': { readonly params: Record<never, never>; readonly value: SearchEngineAnswer };
+  'search.fallback': { readonly params: Record<never, never>; readonly value: SearchFallbackAnswer };
+  'cache.server': { readonly params: Record<never, never>; readonly value: CacheServerAnswer };
+  'errors.tracked': { readonly params: { readonly since: EpochMs }; readonly value: TrackedErrorsAnswer };
+  'apm.request_time': { readonly params: { readonly since: EpochMs }; readonly value: RequestTimeAnswer };
   /** Changes of the target and of what it depends on, in the window, oldest first. */
   changes: { readonly params: Record<never, never>; readonly value: { readonly changes: readonly Change[] } };
   /** One signal's samples in the window beside their bands. */
@@ -69,18 +104,18 @@ export interface Question<K extends QuestionKind = QuestionKind> {
 /** Why something could not be seen. */
 export type UnknownBecause = 'no_data' | 'denied' | 'timeout' | 'unsupported' | 'not_configured' | 'error';
 
-export type Answer<K extends QuestionKind = QuestionKind> = {
-  readonly [Kind in K]:
-    | {
+export type Answer<K extends QuestionKind = QuestionKind> =
+  | {
+      readonly [Kind in K]: {
         readonly state: 'answered';
         readonly kind: Kind;
         readonly value: QuestionTypes[Kind]['value'];
         readonly at: EpochMs;
         /** Where the figures come from, so that they can be had again: `main-db: pg_stat_activity, pg_blocking_pids()`. */
         readonly source: string;
-      }
-    | UnknownAnswer<Kind>;
-}[K];
+      };
+    }[K]
+  | UnknownAnswer<K>;
 
 export interface UnknownAnswer<K extends QuestionKind = QuestionKind> {
   readonly state: 'unknown';

@@ -18,11 +18,21 @@ export interface Series {
 
 export type BandProfile = 'none' | 'last_24h' | 'hour_of_day' | 'hour_of_week';
 
-/** What is expected of a series at a time. While `ready` is false the three figures are NaN. */
+/** What is expected of a series at a time. While `ready` is false the figures are NaN and `samples` is 0. */
 export interface Band {
+  /** The median, which forgives single bad hours. */
   readonly expected: number;
   readonly lower: number;
   readonly upper: number;
+  /** The arithmetic mean over the same profile: what rates of counts are made of (Σ errors / Σ requests). */
+  readonly mean: number;
+  /** Samples that the mean is over. */
+  readonly samples: number;
+  /**
+   * Variance over mean of what happens in one period, of about the last week: 1 for counts of independent events, more
+   * where they come in clusters. Absent where nothing is known of it.
+   */
+  readonly dispersion?: number;
   readonly ready: boolean;
   readonly profile: BandProfile;
 }

@@ -35,6 +35,11 @@ export interface Source {
   readonly groups: readonly string[];
   /** Throws a `RunbookdError`; `now` is the wall clock's time that samples are stamped with. */
   poll(group: string, now: EpochMs, signal: AbortSignal): Promise<PollResult>;
+  /**
+   * What the backend still holds of the series that `poll` reads, oldest first, in portions: for baselines of the first
+   * day. Absent where the backend has no history. Rejects as `poll` does; what was given before stays good.
+   */
+  history?(from: EpochMs, now: EpochMs, signal: AbortSignal): AsyncIterable<readonly Series[]>;
   /** Whether this source answers that question about that target. */
   answers(question: Question): boolean;
   /** Never throws: what cannot be answered is unknown, with the reason. */

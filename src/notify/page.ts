@@ -7,6 +7,7 @@ import type {
   Diagnosis,
   EpochMs,
   Evidence,
+  Gap,
   Incident,
   Interval,
   PageSection,
@@ -42,7 +43,7 @@ export function buildPage(incident: Incident, context: PageContext): Page {
     if (lines.length > 0) sections.push({ heading, lines, value });
   };
   if (context.news !== null) add('NEWS', 100, [context.news]);
-  add('WHAT', 99, [symptom.summary]);
+  add('WHAT', 99, [symptom.summary, ...(symptom.breakdown ?? []).slice(0, MOST_BREAKDOWN)]);
   add('SINCE', 98, [sinceLine(symptom.onset, diagnosis, context)]);
   if (diagnosis === null) {
     add('LIKELY', 97, ['cause not looked for yet']);
@@ -156,6 +157,7 @@ function labelled(label: string, lines: readonly string[]): readonly string[] {
 type Shown = Extract<RenderedMitigation, { readonly command: string }>;
 
 const MOST_COMMANDS = 3;
+const MOST_BREAKDOWN = 5;
 
 /** At most three commands, read-only first; what is withheld is said. */
 function doFirst(cause: RankedCause, watching: boolean): readonly string[] {
@@ -201,10 +203,15 @@ function ruledOutTexts(all: readonly RuledOut[]): readonly string[] {
 
 function notSeenLines(diagnosis: Diagnosis): readonly string[] {
   if (diagnosis.gaps.length === 0) return ['nothing: every question was answered'];
-  return diagnosis.gaps.map((gap) => {
+  const isUnset = (gap: Gap): boolean => gap.because === 'not_configured' && gap.detail === 'not configured';
+  const unset = diagnosis.gaps.filter(isUnset);
+  const lines = diagnosis.gaps.filter((gap) => !isUnset(gap)).map((gap) => {
     const hides = gap.hides.length === 0 ? '' : `; hides: ${gap.hides.map(causeWords).join(', ')}`;
     return `${gap.what}: ${gap.detail}${hides}${gap.grant === null ? '' : `; to see it: ${gap.grant}`}`;
   });
+  // What nobody asked for is no failure of tonight: one line.
+  const keys = unset.map((gap) => (gap.grant === null ? gap.what : `${gap.what} (${gap.grant})`));
+  return keys.length === 0 ? lines : [...lines, `not configured: ${keys.join(' · ')}`];
 }
 
 function otherwiseLine(diagnosis: Diagnosis): string {

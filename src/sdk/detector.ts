@@ -63,6 +63,9 @@ export interface Facts {
   readonly options: Readonly<Record<string, number | boolean | string>>;
 }
 
+/** The other answers of the walk: null for what was not asked, or not answered. */
+export type Answered = <K extends QuestionKind>(question: Question<K>) => QuestionTypes[K]['value'] | null;
+
 export interface Probe<K extends QuestionKind = QuestionKind> {
   readonly id: string;
   /** Probes that look at the same thing share a factor; only the strongest of a factor counts. */
@@ -70,8 +73,10 @@ export interface Probe<K extends QuestionKind = QuestionKind> {
   /** For people: what is looked at. */
   readonly title: string;
   ask(symptom: Symptom, facts: Facts): Question<K>;
+  /** Further questions that the judgement may look up with `answered`: errors by task beside which task runs what. */
+  also?(symptom: Symptom, facts: Facts): readonly Question[];
   /** Pure. Gets only what was answered; what was not is `unknown` by itself. */
-  judge(value: QuestionTypes[K]['value'], symptom: Symptom, facts: Facts): Judged;
+  judge(value: QuestionTypes[K]['value'], symptom: Symptom, facts: Facts, answered: Answered): Judged;
 }
 
 /** A probe of any one kind, once its kind no longer matters. */
@@ -80,7 +85,8 @@ export interface AnyProbe {
   readonly factor: string;
   readonly title: string;
   ask(symptom: Symptom, facts: Facts): Question;
-  judge(value: QuestionTypes[QuestionKind]['value'], symptom: Symptom, facts: Facts): Judged;
+  also?(symptom: Symptom, facts: Facts): readonly Question[];
+  judge(value: QuestionTypes[QuestionKind]['value'], symptom: Symptom, facts: Facts, answered: Answered): Judged;
 }
 
 export interface Hypothesis {

@@ -82,6 +82,52 @@ export const SLOTS = {
   service: { description: "the target's name", pattern: /^[a-z][a-z0-9-]{0,62}$/ },
   ecsService: { description: 'ECS service name', pattern: ECS_NAME },
   cluster: { description: 'ECS cluster name', pattern: ECS_NAME },
+  region: { description: 'an AWS region', pattern: /^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$/ },
+  logGroup: { description: 'a CloudWatch log group', pattern: /^[A-Za-z0-9_/.#-]{1,512}$/ },
+  task: { description: 'id of an ECS task', pattern: /^[0-9a-f]{8,64}$/ },
+  stoppedTask: { description: 'id of a stopped ECS task', pattern: /^[0-9a-f]{8,64}$/ },
+  desiredCount: { description: 'a number of tasks', pattern: /^[1-9][0-9]{0,3}$/ },
+  presentCount: { description: 'the number of tasks that is wanted now', pattern: /^[1-9][0-9]{0,3}$/ },
+  autoScalingGroup: {
+    description: 'an Auto Scaling group, plain characters',
+    pattern: /^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,254}$/,
+  },
+  instanceCount: { description: 'a number of container instances', pattern: /^[1-9][0-9]{0,3}$/ },
+  targetGroupArn: {
+    description: 'ARN of a target group',
+    pattern: /^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:targetgroup\/[A-Za-z0-9-]{1,32}\/[0-9a-f]{16}$/,
+  },
+  flag: { description: 'a feature flag', pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/ },
+  cacheFlag: {
+    description: 'the feature flag that turns caching of a dependency on',
+    pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
+  },
+  timeoutKey: {
+    description: 'the configuration key of a timeout in milliseconds',
+    pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
+  },
+  timeoutMs: { description: 'a timeout in milliseconds', pattern: /^[1-9][0-9]{1,6}$/ },
+  dependency: { description: "the dependency's name", pattern: /^[a-z][a-z0-9-]{0,62}$/ },
+  statusUrl: {
+    description: "API address of a vendor's status page",
+    pattern: /^https:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?\/[A-Za-z0-9._/-]*$/,
+  },
+  healthUrl: {
+    description: 'a health endpoint',
+    pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?\/[A-Za-z0-9._/-]*$/,
+  },
+  readyUrl: {
+    description: 'a readiness endpoint',
+    pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?\/[A-Za-z0-9._/-]*$/,
+  },
+  rateLimitKey: { description: 'the configuration key of a rate limit', pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/ },
+  rateLimit: { description: 'requests a minute', pattern: /^[1-9][0-9]{0,8}$/ },
+  functionName: { description: 'a Lambda function', pattern: /^[A-Za-z0-9_-]{1,140}$/ },
+  concurrency: { description: 'a number of concurrent executions', pattern: /^[1-9][0-9]{0,4}$/ },
+  queueUrl: {
+    description: 'URL of an SQS queue',
+    pattern: /^https?:\/\/[A-Za-z0-9.:-]+\/[0-9]{12}\/[A-Za-z0-9_-]{1,80}(\.fifo)?$/,
+  },
   previousVersion: {
     description: 'task-definition revision to go back to',
     pattern: /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$/,

@@ -5,3 +5,5 @@ export * from './numbers.ts';
 export * from './quantile.ts';
 export * from './sigmoid.ts';
 export * from './slope.ts';
+export * from './tails.ts';
+export * from './wilson.ts';

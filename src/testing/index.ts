@@ -13,9 +13,11 @@ import { questionsOf } from '../diagnose/questions.ts';
 import { weigh } from '../diagnose/weigh.ts';
 import type {
   Answer,
+  Band,
   Diagnosis,
   EpochMs,
   Labels,
+  Question,
   QuestionKind,
   QuestionTypes,
   Reading,
@@ -35,7 +37,10 @@ export interface ReadingOptions {
   readonly labels?: Labels;
   readonly unit?: Unit;
   readonly periodSeconds?: number;
-  readonly band?: { readonly expected: number; readonly lower: number; readonly upper: number };
+  /** `mean` is `expected` and `samples` a day of the period unless given. */
+  readonly band?: Pick<Band, 'expected' | 'lower' | 'upper'> & Partial<Pick<Band, 'mean' | 'samples'>>;
+  /** Default `main-db`. */
+  readonly target?: string;
   readonly freshness?: Reading['freshness'];
   /** Time of the last value; default NOW. */
   readonly endsAt?: EpochMs;
@@ -45,12 +50,26 @@ export interface ReadingOptions {
 export function reading(signal: string, values: readonly number[], options: ReadingOptions = {}): Reading {
   const periodMs = (options.periodSeconds ?? 15) * 1000;
   const end = options.endsAt ?? NOW;
-  const band =
+  const band: Band =
     options.band === undefined
-      ? { expected: Number.NaN, lower: Number.NaN, upper: Number.NaN, ready: false, profile: 'none' as const }
-      : { ...options.band, ready: true, profile: 'last_24h' as const };
+      ? {
+          expected: Number.NaN,
+          lower: Number.NaN,
+          upper: Number.NaN,
+          mean: Number.NaN,
+          samples: 0,
+          ready: false,
+          profile: 'none',
+        }
+      : {
+          mean: options.band.expected,
+          samples: Math.round(86_400_000 / periodMs),
+          ...options.band,
+          ready: true,
+          profile: 'last_24h',
+        };
   return {
-    target: 'main-db',
+    target: options.target ?? 'main-db',
     signal,
     labels: options.labels ?? {},
     unit: options.unit ?? 'count',
@@ -97,6 +116,8 @@ interface RuleCase {
 
 export interface DetectorCases {
   readonly target?: Target;
+  /** What the target depends on, for hypotheses about a kind of dependency. */
+  readonly dependencies?: readonly Target[];
   readonly silent: readonly RuleCase[];
   readonly firing: readonly (RuleCase & {
     readonly subject?: string;
@@ -105,8 +126,13 @@ export interface DetectorCases {
   })[];
   readonly missing: readonly RuleCase[];
   readonly causes: readonly (RuleCase & {
+    /**
+     * The same for every target. A `series` question is answered from the case's readings unless `series` is given.
+     */
     readonly answers: CaseAnswers;
-    readonly first?: { readonly cause: string; readonly variant?: string };
+    /** Answers of single targets, by name: they come before `answers`. */
+    readonly answersOf?: Readonly<Record<string, CaseAnswers>>;
+    readonly first?: { readonly cause: string; readonly variant?: string; readonly on?: string };
     /** Least confidence of the first. */
     readonly atLeast?: number;
     /** Each must match a command of the first cause's mitigations. */
@@ -128,25 +154,34 @@ export function judge(detector: AnyDetector, subject: RuleCase, target: Target =
   });
 }
 
+/** What a case's diagnosis may need besides the answers by kind. */
+export interface DiagnoseOptions {
+  readonly options?: Readonly<Record<string, number | boolean | string>>;
+  readonly dependencies?: readonly Target[];
+  readonly answersOf?: Readonly<Record<string, CaseAnswers>>;
+  readonly readings?: readonly Reading[];
+}
+
 /** The diagnosis of a symptom from answers by kind. */
 export function diagnoseWith(
   detector: AnyDetector,
   symptom: Symptom,
   answers: CaseAnswers,
   target: Target = TARGET,
-  options: RuleCase['options'] = {},
+  { options = {}, dependencies = [], answersOf = {}, readings = [] }: DiagnoseOptions = {},
 ): Diagnosis {
   const subject: Case = {
     detector,
     options: optionValues(detector, options),
     symptom,
     target,
-    targets: [target],
+    targets: [target, ...dependencies],
     now: NOW,
   };
   const record = new Map<string, Answer>();
   for (const { key, question } of questionsOf(subject)) {
-    const value = answers[question.kind];
+    const value =
+      answersOf[question.target]?.[question.kind] ?? answers[question.kind] ?? seriesOf(question, target, readings);
     if (value === undefined) continue;
     record.set(
       key,
@@ -156,6 +191,38 @@ export function diagnoseWith(
     );
   }
   return weigh(subject, record, { commands: 'runbook', overrides: {} });
+}
+
+/** A `series` question from readings; undefined for other kinds, and where no reading is of that signal. */
+function seriesOf(
+  question: Question,
+  target: Target,
+  readings: readonly Reading[],
+): QuestionTypes['series']['value'] | undefined {
+  if (question.kind !== 'series') return undefined;
+  const { signal, labels = {} } = (question as Question<'series'>).params;
+  const wanted = Object.entries(labels);
+  const mine = readings.filter(
+    (one) =>
+      one.signal === signal &&
+      (one.target === question.target || (one.target === 'main-db' && question.target === target.name)) &&
+      wanted.every(([name, value]) => one.labels[name] === value),
+  );
+  const [first] = mine;
+  if (first === undefined) return undefined;
+  const points = mine.flatMap((one) =>
+    one.samples
+      .filter(({ at }) => at >= question.window.from && at <= question.window.to)
+      .map(({ at, value, band }) => ({
+        labels: one.labels,
+        at,
+        value,
+        expected: band.ready ? band.expected : null,
+        lower: band.ready ? band.lower : null,
+        upper: band.ready ? band.upper : null,
+      })),
+  );
+  return { unit: first.unit, points };
 }
 
 /** Declares the tests of a detector. */
@@ -187,7 +254,13 @@ export function describeDetector(detector: AnyDetector, cases: DetectorCases): v
     test.each(cases.causes)('cause: $name', (subject) => {
       const symptom = symptomsOf(subject)[0];
       expect(symptom, 'the readings of the case must show the symptom').toBeDefined();
-      const diagnosis = diagnoseWith(detector, symptom!, subject.answers, target, subject.options);
+      const more: DiagnoseOptions = {
+        options: subject.options ?? {},
+        dependencies: cases.dependencies ?? [],
+        answersOf: subject.answersOf ?? {},
+        readings: subject.readings,
+      };
+      const diagnosis = diagnoseWith(detector, symptom!, subject.answers, target, more);
       const first = diagnosis.causes[0];
       const shown = JSON.stringify(diagnosis.causes.map((one) => [one.cause, one.variant, one.confidence]));
       if (subject.verdict !== undefined) expect(diagnosis.verdict, shown).toBe(subject.verdict);
@@ -196,6 +269,7 @@ export function describeDetector(detector: AnyDetector, cases: DetectorCases): v
           cause: subject.first.cause,
           variant: subject.first.variant,
         });
+        if (subject.first.on !== undefined) expect(first?.on, shown).toBe(subject.first.on);
       }
       if (subject.atLeast !== undefined) expect(first?.confidence, shown).toBeGreaterThanOrEqual(subject.atLeast);
       const commands = (first?.mitigations ?? []).flatMap((one) => ('command' in one ? [one.command] : []));
@@ -206,7 +280,7 @@ export function describeDetector(detector: AnyDetector, cases: DetectorCases): v
         ).toBe(true);
       }
       // The same answers give the same bytes, whatever the order in which they came.
-      const again = diagnoseWith(detector, symptom!, reversed(subject.answers), target, subject.options);
+      const again = diagnoseWith(detector, symptom!, reversed(subject.answers), target, more);
       expect(JSON.stringify(again)).toBe(JSON.stringify(diagnosis));
       subject.check?.(diagnosis);
     });

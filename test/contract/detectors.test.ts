@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { breaches } from '../../src/detect/contract.ts';
 import { detectorFiles } from '../../src/detect/load.ts';
 import type { AnyDetector } from '../../src/sdk/detector.ts';
-import { POSTGRES_SIGNALS } from '../../src/sources/postgres/source.ts';
+import { SIGNALS } from '../../src/watch.ts';
 
 const DIRECTORY = fileURLToPath(new URL('../../detectors', import.meta.url));
 const read = (name: string): string => readFileSync(`${DIRECTORY}/${name}`, 'utf8');
@@ -36,7 +36,7 @@ describe.each(loaded)('detector $id', ({ id, detector }) => {
   });
 
   test('every signal that it reads is one that a source gives', () => {
-    const known = new Map(POSTGRES_SIGNALS.map((info) => [info.signal, info.unit]));
+    const known = new Map(SIGNALS.map((info) => [info.signal, info.unit]));
     for (const spec of Object.values(detector.signals))
       expect([spec.signal, known.get(spec.signal)]).toEqual([spec.signal, spec.unit]);
   });

@@ -11,6 +11,7 @@ import { loadDetectors, mapSdk } from '../../src/detect/load.ts';
 import type { AnyDetector } from '../../src/sdk/detector.ts';
 import { SLOTS } from '../../src/sdk/slots.ts';
 import { parseTemplate } from '../../src/sdk/template.ts';
+import { withIamPolicy } from '../iam-readme.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -29,6 +30,11 @@ function repositoryFile(path: string): string {
 describe('the generated files of config/', () => {
   test.each(['config/schema.json', 'config/default.yaml'])('%s is current (npm run generate)', (path) => {
     expect(repositoryFile(path)).toBe(generateConfigFiles(detectors)[path]);
+  });
+
+  test('the IAM policy of README.md is current (npm run generate)', () => {
+    const readme = repositoryFile('config/README.md');
+    expect(readme).toBe(withIamPolicy(readme));
   });
 
   test('default.yaml changes nothing: with it or without it the configuration is the same', () => {
@@ -61,6 +67,9 @@ test('example.yaml is valid against the detectors as they are', () => {
   const checkCommand = (template: string): void => void parseTemplate(template);
   const config = loadConfig({ path: join(ROOT, 'config/example.yaml'), env, detectors, checkCommand });
   expect(Object.keys(config.databases)).toEqual(['main-db']);
+  expect(Object.keys(config.services)).toEqual(['api']);
+  expect(config.services.api?.dependsOn).toEqual(['main-db', 'stripe', 'messages']);
+  expect(config.aws?.accounts.default?.region).toBe('us-east-1');
 });
 
 test('operatorCommand takes exactly what the slot {psql} takes, so that no command is withheld for it', () => {

@@ -98,7 +98,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     firing: (detector) => pipeline.findings().find((one) => one.detector === detector && one.state === 'firing'),
     incidents: () => pipeline.incidents(),
     async [Symbol.asyncDispose]() {
-      await Promise.all(watch.sources.map((source) => source.close()));
+      await watch.close();
       await store.close();
     },
   };

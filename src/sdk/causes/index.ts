@@ -1,11 +1,30 @@
 /** Causes that several detectors share: hypotheses with their probes and mitigations. */
 
+export * from './breakdown.ts';
+export * from './capacity.ts';
+export * from './cold-capacity.ts';
 export * from './connection-pool.ts';
+export * from './crashed.ts';
 export * from './database-saturated.ts';
+export * from './deployment.ts';
+export * from './external-latency.ts';
+export * from './external-service.ts';
 export * from './lock-contention.ts';
+export * from './memory-growth.ts';
+export * from './mitigations-of.ts';
 export * from './n-plus-one.ts';
-export * from './replication-lag.ts';
+export * from './rate-limit.ts';
 export * from './replication-lag-mitigations.ts';
-export * from './slow-query.ts';
+export * from './replication-lag.ts';
+export * from './service-database.ts';
+export * from './service-load.ts';
+export { rateText } from './service-questions.ts';
+export { latencyText } from './service-series.ts';
+export * from './service-statements.ts';
 export * from './slow-query-mitigations.ts';
+export * from './slow-query.ts';
+export * from './stuck-deployment.ts';
+export * from './traffic-stopped.ts';
+export * from './uneven.ts';
 export * from './unreachable.ts';
+export * from './zz-stub.ts';

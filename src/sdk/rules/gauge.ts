@@ -47,7 +47,7 @@ export function beyond(reading: Reading, rule: GaugeRule, active = false): Depar
 }
 
 /** Index of the first sample of the present run; single samples back within the limit do not end a run. */
-function firstOfRun(samples: readonly Sample[], over: (sample: Sample) => boolean): number {
+export function firstOfRun(samples: readonly Sample[], over: (sample: Sample) => boolean): number {
   let start = samples.length - 1;
   for (let index = samples.length - 1; index >= 0; index--) {
     if (over(samples[index]!)) start = index;

@@ -6,7 +6,7 @@ import type { Sample } from '../../model/index.ts';
  * Least-squares slope in units per second over the samples of the last `windowMs`; null with fewer than three or no
  * spread in time. Times are centred first, so that epoch milliseconds lose no precision.
  */
-export function slopePerSecond(samples: readonly Sample[], windowMs: number): number | null {
+export function slopePerSecond(samples: readonly Pick<Sample, 'at' | 'value'>[], windowMs: number): number | null {
   const newest = samples.at(-1);
   if (newest === undefined) return null;
   const used = samples.filter((sample) => sample.at > newest.at - windowMs);

@@ -1,0 +1,343 @@
+/**
+ * A version that was brought out and is not well: it came before the trouble, its tasks have the errors and those of the
+ * version before do not, and the messages are new and about no one else. One that was taken back already needs patience,
+ * not a second rollback.
+ */
+
+import type { Change, EcsServiceAnswer, Interval, LogKind, TargetKind } from '../../model/index.ts';
+import type { AnyProbe, Facts, Hypothesis } from '../detector.ts';
+import { probe } from '../detector.ts';
+import { neutral, opposes, supports } from '../evidence.ts';
+import { clockTime, duration, plural, safeName } from '../format.ts';
+import {
+  changesQuestion,
+  ecsQuestion,
+  FEW_MESSAGES,
+  logShare,
+  logsQuestion,
+  primaryOf,
+  unwantedStops,
+} from './service-questions.ts';
+
+export { deploymentMitigations } from './deployment-mitigations.ts';
+
+export interface DeploymentOptions {
+  /** `self`, or `service` where a service that it depends on was deployed. */
+  readonly on?: 'self' | TargetKind;
+  /** Of a version that is out; one that was taken back is a fifth as likely. */
+  readonly prior?: number;
+}
+
+const MINUTE_MS = 60_000;
+/** A rolling deployment takes minutes until the new version has its share of the traffic. */
+const NEAR_MS = 15 * MINUTE_MS;
+const RECENT_MS = 30 * MINUTE_MS;
+const LONG_MS = 24 * 60 * MINUTE_MS;
+/** Fewer errors cannot be told apart by the tasks that they are on. */
+const FEW_ERRORS = 10;
+
+/** The variants as hypotheses; spread `deploymentMitigations` into the detector's mitigations beside them. */
+export function deploymentHypotheses(options: DeploymentOptions = {}): readonly Hypothesis[] {
+  const { on = 'self', prior = 0.25 } = options;
+  return [
+    {
+      cause: 'recent-deployment',
+      title: 'Recent deployment: the version that was brought out last is not well',
+      prior,
+      on,
+      requires: ['deployment-order'],
+      probes: [
+        orderProbe(),
+        runningVersionProbe(),
+        errorsByVersionProbe(),
+        stopsByVersionProbe(),
+        messagesProbe(),
+        takenBackProbe(-6, 0),
+        takenBackByChangeProbe(-6, 0),
+      ],
+      mitigations: ['deploy-history', 'rollback'],
+    },
+    {
+      cause: 'recent-deployment',
+      variant: 'rolled-back',
+      title: 'Recent deployment: a bad version was brought out and has been taken back already; wait and verify',
+      prior: prior / 5,
+      on,
+      requires: ['taken-back'],
+      probes: [takenBackProbe(5.5, 4), takenBackByChangeProbe(5.5, 0), messagesProbe()],
+      mitigations: ['watch-rollback', 'deploy-history'],
+    },
+  ];
+}
+
+function deploymentsOf(changes: readonly Change[], facts: Facts): readonly Change[] {
+  return changes.filter((change) => change.kind === 'deployment' && change.target === facts.on.name);
+}
+
+const isRollback = (change: Change): boolean => change.deployment?.state === 'rolled_back';
+
+/** How long before the onset it was at least; negative when it was wholly after. */
+function lead(at: Interval, facts: Facts): number {
+  return at.earliest > facts.onset.latest
+    ? facts.onset.latest - at.earliest
+    : Math.max(0, facts.onset.latest - at.latest);
+}
+
+const ago = (ms: number): string => duration(Math.round(ms / 1000));
+
+function orderProbe(): AnyProbe {
+  return probe({
+    id: 'deployment-order',
+    factor: 'order',
+    title: 'which came first, a deployment or the symptom',
+    ask: (_symptom, facts) => changesQuestion(facts),
+    also: (_symptom, facts) => [ecsQuestion(facts)],
+    judge({ changes }, _symptom, facts, answered) {
+      const ecs = answered(ecsQuestion(facts));
+      const deployments = deploymentsOf(changes, facts).filter((change) => !isRollback(change));
+      const before = deployments.filter((change) => change.at.earliest <= facts.onset.latest);
+      const last = before.toSorted((a, b) => lead(a.at, facts) - lead(b.at, facts))[0];
+      if (last !== undefined) return judgeLead(last, facts, ecs);
+      const after = deployments[0];
+      if (after !== undefined) {
+        const observed = `${safeName(after.summary, 120)}, but only after ${clockTime(after.at.earliest)}, when it had begun`;
+        return opposes(5, observed, { headline: `deployed only after ${clockTime(after.at.earliest)}` });
+      }
+      const primary = primaryOf(ecs);
+      if (primary === null) return neutral('no deployment is known in the 2 h before');
+      const age = facts.onset.latest - primary.createdAt;
+      const version = safeName(primary.version, 60);
+      if (age < 0) return opposes(2, `${version} was brought out only after it had begun`);
+      if (age < LONG_MS) return neutral(`${version} was brought out ${ago(age)} before it began`);
+      const headline = `none in ${ago(age)}`;
+      return opposes(3.5, `nothing was deployed in the ${ago(age)} before it began`, { headline });
+    },
+  });
+}
+
+function judgeLead(change: Change, facts: Facts, ecs: EcsServiceAnswer | null) {
+  const gap = lead(change.at, facts);
+  const version = safeName(change.deployment?.version ?? 'a version', 60);
+  const observed = `${safeName(change.summary, 120)} at ${clockTime(change.at.latest)}, ${ago(gap)} before it began`;
+  const previous = ecs === null ? change.deployment?.previous : null;
+  const slots = previous && facts.on.slots['cluster'] === undefined ? { slots: { previousVersion: previous } } : {};
+  if (gap <= NEAR_MS) {
+    // Overlapping intervals do not say which came first.
+    const overlaps = change.at.latest > facts.onset.earliest;
+    const headline = overlaps ? `as ${version} was brought out` : `${ago(gap)} after ${version} was brought out`;
+    return supports(overlaps ? 2.7 : 3, observed, { headline, ...slots });
+  }
+  if (gap <= RECENT_MS) return supports(1, observed, slots);
+  return neutral(observed, slots);
+}
+
+/** What runs where, and what to go back to. */
+function runningVersionProbe(): AnyProbe {
+  return probe({
+    id: 'running-version',
+    factor: 'order',
+    title: 'which version runs, and since when',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge(ecs, _symptom, facts) {
+      const { lastHealthyVersion: previous } = ecs;
+      const slots = previous === null || previous === ecs.version ? {} : { slots: { previousVersion: previous } };
+      const primary = primaryOf(ecs);
+      const before = previous === null ? '' : `; ${safeName(previous, 60)} ran healthy before`;
+      if (primary === null) return neutral(`${versionsText(ecs)}${before}`, slots);
+      const gap = facts.onset.latest - primary.createdAt;
+      const observed = `${versionsText(ecs)}; ${safeName(primary.version, 60)} was brought out at ${clockTime(primary.createdAt)}${before}`;
+      if (gap < 0) return neutral(observed, slots);
+      if (gap <= NEAR_MS) {
+        return supports(3, observed, {
+          headline: `${ago(gap)} after ${safeName(primary.version, 60)} was brought out`,
+          ...slots,
+        });
+      }
+      if (gap < LONG_MS) return neutral(observed, slots);
+      const headline = `${safeName(primary.version, 60)} has run for ${ago(facts.now - primary.createdAt)}`;
+      return opposes(2, observed, { headline, ...slots });
+    },
+  });
+}
+
+/** `api:512 on 3 tasks, api:511 on 3`. */
+function versionsText(ecs: EcsServiceAnswer): string {
+  const counts = Map.groupBy(
+    ecs.tasks.filter((task) => task.status === 'RUNNING'),
+    (task) => task.version,
+  );
+  if (counts.size === 0) return 'no task runs';
+  const texts = [...counts].map(([version, tasks], index) =>
+    index === 0
+      ? `${safeName(version, 60)} on ${plural(tasks.length, 'task')}`
+      : `${safeName(version, 60)} on ${tasks.length}`,
+  );
+  return `${texts.join(', ')} ${counts.size === 1 && [...counts.values()][0]!.length === 1 ? 'runs' : 'run'}`;
+}
+
+interface OfVersion {
+  readonly tasks: number;
+  readonly errors: number;
+}
+
+/** Tasks and error messages by version; null when fewer than two versions had tasks since the onset. */
+function byVersion(ecs: EcsServiceAnswer, byTask: Readonly<Record<string, number>>, facts: Facts) {
+  const versions = new Map<string, OfVersion>();
+  const stopped = ecs.stopped.filter((task) => task.stoppedAt >= facts.onset.latest);
+  for (const { id, version } of [...ecs.tasks, ...stopped]) {
+    const found = versions.get(version) ?? { tasks: 0, errors: 0 };
+    versions.set(version, { tasks: found.tasks + 1, errors: found.errors + (byTask[id] ?? 0) });
+  }
+  const newest = versions.get(ecs.version);
+  if (newest === undefined || versions.size < 2) return null;
+  const old = [...versions].filter(([version]) => version !== ecs.version);
+  return {
+    newest,
+    old: old.reduce((sum, [, one]) => ({ tasks: sum.tasks + one.tasks, errors: sum.errors + one.errors }), {
+      tasks: 0,
+      errors: 0,
+    }),
+    oldName: old[0]![0],
+  };
+}
+
+function errorsByVersionProbe(): AnyProbe {
+  return probe({
+    id: 'errors-by-version',
+    factor: 'where',
+    title: 'error messages on tasks of the new version and of the old one',
+    ask: (_symptom, facts) => logsQuestion(facts, facts.on),
+    also: (_symptom, facts) => [ecsQuestion(facts)],
+    judge(logs, _symptom, facts, answered) {
+      const ecs = answered(ecsQuestion(facts));
+      const found = ecs === null ? null : byVersion(ecs, logs.byTask, facts);
+      if (ecs === null || found === null) return neutral('the tasks since then are of one version');
+      const { newest, old, oldName } = found;
+      const all = newest.errors + old.errors;
+      const observed = `${newest.errors} of ${plural(all, 'error message')} are on the ${plural(newest.tasks, 'task')} of ${safeName(ecs.version, 60)}, ${old.errors} on the ${old.tasks} of ${safeName(oldName, 60)}`;
+      if (all < FEW_ERRORS) return neutral(observed);
+      const rateNew = newest.errors / newest.tasks;
+      const rateOld = old.errors / old.tasks;
+      if (rateNew >= rateOld * 5) return supports(4.5, observed);
+      const headline = `tasks of ${safeName(oldName, 60)} fail too`;
+      return rateOld >= rateNew * 0.5 ? opposes(4.5, observed, { headline }) : neutral(observed);
+    },
+  });
+}
+
+function stopsByVersionProbe(): AnyProbe {
+  return probe({
+    id: 'stops-by-version',
+    factor: 'where',
+    title: 'which version the tasks had that stopped',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge(ecs, _symptom, facts) {
+      // Slow shutdowns are of the version that leaves: they say nothing of the one that comes.
+      const stops = unwantedStops(ecs, facts).filter((task) => task.kind !== 'slow-shutdown');
+      if (stops.length < 2) return neutral(`${plural(stops.length, 'task')} stopped unwanted`);
+      const onNew = stops.filter((task) => task.version === ecs.version).length;
+      const primary = primaryOf(ecs);
+      const observed = `${onNew} of the ${stops.length} tasks that stopped ran ${safeName(ecs.version, 60)}`;
+      const isNew = primary !== null && facts.onset.latest - primary.createdAt <= RECENT_MS;
+      if (onNew === stops.length && isNew) return supports(2, observed);
+      return onNew === 0 ? opposes(3, observed, { headline: observed }) : neutral(observed);
+    },
+  });
+}
+
+/** What a message is about when it is about somebody else. */
+const ELSEWHERE: readonly LogKind[] = [
+  'pool-timeout',
+  'database-refused',
+  'database-timeout',
+  'database-error',
+  'refused',
+  'timeout',
+  'rate-limited',
+  'tls',
+];
+
+function messagesProbe(): AnyProbe {
+  return probe({
+    id: 'new-messages',
+    factor: 'logs',
+    title: 'what the error messages since then are about',
+    ask: (_symptom, facts) => logsQuestion(facts, facts.on),
+    judge(logs, _symptom, facts) {
+      const elsewhere = logShare(
+        logs,
+        facts,
+        ({ kind, host }) =>
+          ELSEWHERE.includes(kind) && (host !== null || kind.startsWith('database') || kind === 'pool-timeout'),
+      );
+      if (elsewhere.all < FEW_MESSAGES) return neutral('no more error messages than before');
+      const ofAll = `of ${elsewhere.all} additional error messages`;
+      if (elsewhere.share >= 0.7) {
+        const about = safeName(elsewhere.top?.host ?? elsewhere.top?.kind ?? 'others', 60);
+        const observed = `${elsewhere.fitting} ${ofAll} are about others, most about ${about}`;
+        return opposes(3, observed, { headline: `messages are about ${about}` });
+      }
+      const fresh = logShare(
+        logs,
+        facts,
+        ({ before, kind }) => before === 0 && (kind === 'exception' || kind === 'other'),
+      );
+      if (fresh.share < 0.5 || fresh.top === null) return neutral(`${elsewhere.fitting} ${ofAll} are about others`);
+      return supports(1.2, `never seen before: ${safeName(fresh.top.template, 120)} (${fresh.top.count} times)`);
+    },
+  });
+}
+
+/** `whenTaken` and `whenNot` are the weights of seeing it taken back, and of seeing that it was not. */
+function takenBackProbe(whenTaken: number, whenNot: number): AnyProbe {
+  return probe({
+    id: 'taken-back',
+    factor: 'taken-back',
+    title: 'whether ECS has taken a deployment back',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge({ rolledBack }, _symptom, facts) {
+      if (rolledBack === null) {
+        const observed = 'no deployment was taken back';
+        return whenNot === 0 ? neutral(observed) : opposes(whenNot, observed, { headline: observed });
+      }
+      const { at, from, to } = rolledBack;
+      const observed = `${safeName(from, 60)} was taken back to ${safeName(to, 60)} at ${clockTime(at.latest)}: ${safeName(rolledBack.reason, 120)}`;
+      if (facts.onset.earliest - at.latest > NEAR_MS) return neutral(`${observed}; that was well before it began`);
+      const headline = `${safeName(from, 60)} was taken back at ${clockTime(at.latest)}`;
+      return whenTaken > 0 ? supports(whenTaken, observed, { headline }) : opposes(whenTaken, observed, { headline });
+    },
+  });
+}
+
+/** The same from the changes: a rollback that was told, or the version before brought out again by hand. */
+function takenBackByChangeProbe(whenTaken: number, whenNot: number): AnyProbe {
+  return probe({
+    id: 'taken-back-by-change',
+    factor: 'taken-back',
+    title: 'whether the version before was brought out again',
+    ask: (_symptom, facts) => changesQuestion(facts),
+    judge({ changes }, _symptom, facts) {
+      const deployments = deploymentsOf(changes, facts);
+      const suspect = deployments.findLast(
+        (change) =>
+          !isRollback(change) && change.at.earliest <= facts.onset.latest && lead(change.at, facts) <= RECENT_MS,
+      );
+      const back = deployments.findLast(
+        (change) =>
+          change.at.latest >= facts.onset.earliest - NEAR_MS &&
+          change !== suspect &&
+          (isRollback(change) ||
+            (suspect?.deployment?.previous != null &&
+              change.at.earliest > suspect.at.latest &&
+              change.deployment?.version === suspect.deployment.previous)),
+      );
+      if (back === undefined) {
+        const observed = 'no rollback is known';
+        return whenNot === 0 ? neutral(observed) : opposes(whenNot, observed);
+      }
+      const observed = `${safeName(back.summary, 120)} at ${clockTime(back.at.latest)}`;
+      const headline = `taken back at ${clockTime(back.at.latest)}`;
+      return whenTaken > 0 ? supports(whenTaken, observed, { headline }) : opposes(whenTaken, observed, { headline });
+    },
+  });
+}

@@ -1,0 +1,179 @@
+/**
+ * Error rates: more errors than the baseline rate explains, by size and by significance, in a short or in a long window.
+ *
+ * Real errors come in clusters (a task that restarts, a client that retries): two clusters within five minutes happen
+ * somewhere every week. So errors are counted in clusters as large as this service's have been (`Band.dispersion`), and a
+ * window counts only if what is left of it without its worst minutes cannot be chance either.
+ */
+
+import type { EpochMs, Interval, Reading } from '../../model/index.ts';
+import { poissonUpperTail, wilsonUpper } from '../../stats/index.ts';
+import { after, align, allFailed, onsetOf, type Pair, type Share, shareOf, worstRate } from './pairs.ts';
+
+export interface ErrorRateRule {
+  /** Above the baseline rate, as a share of requests: 0.005 is half a point. */
+  readonly excess: number;
+  readonly shortMs: number;
+  readonly longMs: number;
+  readonly minimumErrors: number;
+  /** Chance of so many errors at the baseline rate, below which it is none. */
+  readonly significance: number;
+}
+
+export interface ErrorRateDeparture {
+  /** The window that departed; `total-failure`: every request failed, of too few for a window. */
+  readonly window: 'short' | 'long' | 'total-failure';
+  /** Time of the newest sample that was judged. */
+  readonly at: EpochMs;
+  /** In that window. */
+  readonly errors: number;
+  readonly requests: number;
+  readonly rate: number;
+  readonly baseline: number;
+  /** The baseline rate at its upper 95 % limit: what `tail` is reckoned with. */
+  readonly baselineUpper: number;
+  /** Chance of so many errors or more at that rate. */
+  readonly tail: number;
+  readonly onset: Interval;
+  /** Highest rate of a short window since the onset. */
+  readonly worstRate: number;
+}
+
+export type ErrorRateJudgement =
+  | { readonly state: 'departed'; readonly departure: ErrorRateDeparture }
+  | { readonly state: 'clear'; readonly at: EpochMs; readonly rate: number; readonly baseline: number }
+  | { readonly state: 'not_ready'; readonly because: string };
+
+/** Below this many requests the baseline's share is taken with one more error instead of Wilson's limit. */
+const FEW_REQUESTS = 10_000;
+const CONFIDENCE = 0.95;
+/** Once departed it clears only below the limit less this share of its distance to the baseline … */
+const CLEAR_SHARE = 0.2;
+/** … or where the baseline by itself brings as many errors this often: one of 20 requests is 5 %, and nothing. */
+const CLEAR_CHANCE = 0.05;
+/** Parts of the short window: minutes of five. A part is never shorter than a period. */
+const PARTS = 5;
+/** Up to this dispersion the worst part alone is left out, beyond it the two worst. */
+const CALM_DISPERSION = 1.1;
+/** What is left must be this improbable. */
+const REST_SIGNIFICANCE = 1e-3;
+/** Errors beyond the baseline, in clusters, that no burst has: they need no second part. */
+const LARGE_EXCESS = 100;
+/** Every request failing is no chance where the baseline is at most this. */
+const TOTAL_BASELINE = 0.01;
+
+interface Baseline {
+  readonly rate: number;
+  readonly upper: number;
+  readonly dispersion: number;
+}
+
+/**
+ * Judges the newest time that both readings have; times where one has no sample are left out. No samples of errors beside
+ * requests are missing data, not zero: sources fill in true zeros. `active`: whether it was departed before.
+ */
+export function errorRateAbove(
+  errors: Reading | undefined,
+  requests: Reading,
+  rule: ErrorRateRule,
+  active: boolean,
+): ErrorRateJudgement {
+  if (errors === undefined || errors.samples.length === 0) return notReady('errors have no samples');
+  const pairs = align(errors, requests);
+  const newest = pairs.at(-1);
+  if (newest === undefined) return notReady('errors and requests have no time in common');
+  const windows = { short: after(pairs, newest.at - rule.shortMs), long: after(pairs, newest.at - rule.longMs) };
+  const baseline = baselineOf(windows.short) ?? baselineOf(windows.long);
+  if (baseline === null) return notReady('the baseline of errors or of requests is not known yet');
+  const now = shareOf(windows.short);
+  if (active && now.requests === 0) return notReady('no requests in the window');
+  const limit = baseline.rate + rule.excess;
+  const partMs = Math.max(rule.shortMs / PARTS, errors.periodMs, requests.periodMs);
+
+  const departed = (window: ErrorRateDeparture['window'], share: Share, tail: number): ErrorRateJudgement => {
+    const { index, onset } = onsetOf(pairs, baseline.rate, share.rate, requests.periodMs);
+    const worst = Math.max(share.rate, worstRate(pairs, index, rule.shortMs));
+    const of = { baseline: baseline.rate, baselineUpper: baseline.upper };
+    return { state: 'departed', departure: { window, at: newest.at, ...share, ...of, tail, onset, worstRate: worst } };
+  };
+
+  if (active) {
+    const chance = poissonUpperTail(now.errors, now.requests * baseline.rate, baseline.dispersion);
+    if (now.rate > limit - CLEAR_SHARE * rule.excess && chance < CLEAR_CHANCE) {
+      return departed('short', now, tailOf(now, baseline));
+    }
+    return { state: 'clear', at: newest.at, rate: now.rate, baseline: baseline.rate };
+  }
+  if (now.rate > limit) {
+    for (const name of ['short', 'long'] as const) {
+      const share = shareOf(windows[name]);
+      const tail = tailOf(share, baseline);
+      const much = share.rate > limit && share.errors >= rule.minimumErrors && tail < rule.significance;
+      if (much && lasts(pairs, windows[name], partMs, baseline)) return departed(name, share, tail);
+    }
+  }
+  const failed = allFailed(pairs);
+  const run = shareOf(failed);
+  const parts = partsOf(failed, partMs).filter((part) => part.requests > 0).length;
+  if (run.errors >= rule.minimumErrors && parts > worstParts(baseline) && baseline.rate <= TOTAL_BASELINE) {
+    return departed('total-failure', run, baseline.upper ** run.errors);
+  }
+  return { state: 'clear', at: newest.at, rate: now.rate, baseline: baseline.rate };
+}
+
+const notReady = (because: string): ErrorRateJudgement => ({ state: 'not_ready', because });
+
+/** From the bands under which the pairs were judged; null when none is known. */
+function baselineOf(pairs: readonly Pair[]): Baseline | null {
+  let errors = 0;
+  let requests = 0;
+  let seen = Number.NaN;
+  let dispersion = 1;
+  for (const pair of pairs) {
+    const [of, all] = [pair.errors.band, pair.requests.band];
+    if (!of.ready || !all.ready || Number.isNaN(of.mean + all.mean)) continue;
+    errors += of.mean;
+    requests += all.mean;
+    seen = all.mean * Math.min(of.samples, all.samples);
+    dispersion = Math.max(1, of.dispersion ?? 1);
+  }
+  if (Number.isNaN(seen)) return null;
+  const rate = requests > 0 ? Math.min(1, errors / requests) : 0;
+  // In clusters, there is less to go by.
+  const n = seen / dispersion;
+  const upper = seen < FEW_REQUESTS ? (rate * n + 1) / (n + 2) : wilsonUpper(rate * n, n, CONFIDENCE);
+  return { rate, upper: Math.max(rate, upper), dispersion };
+}
+
+function tailOf({ errors, requests }: Share, { upper, dispersion }: Baseline): number {
+  return poissonUpperTail(errors, requests * upper, dispersion);
+}
+
+function worstParts({ dispersion }: Baseline): number {
+  return dispersion <= CALM_DISPERSION ? 1 : 2;
+}
+
+/** Whether the errors of a window are more than a burst: without its worst parts it is still no chance. */
+function lasts(all: readonly Pair[], window: readonly Pair[], partMs: number, baseline: Baseline): boolean {
+  const share = shareOf(window);
+  if (share.errors - share.requests * baseline.upper >= LARGE_EXCESS * baseline.dispersion) return true;
+  const leftOut = worstParts(baseline);
+  // Where a window has too few periods, those before it have to tell.
+  const newest = all.at(-1)!.at;
+  const parts = [...partsOf(after(all, Math.min(window[0]!.at - 1, newest - (leftOut + 1) * partMs)), partMs)];
+  parts.sort((a, b) => b.errors - b.requests * baseline.rate - (a.errors - a.requests * baseline.rate));
+  let errors = 0;
+  let requests = 0;
+  for (const part of parts.slice(leftOut)) {
+    errors += part.errors;
+    requests += part.requests;
+  }
+  return poissonUpperTail(errors, requests * baseline.upper, baseline.dispersion) < REST_SIGNIFICANCE;
+}
+
+/** Shares of the parts of time that the pairs fall into, counted back from the newest. */
+function partsOf(pairs: readonly Pair[], partMs: number): readonly Share[] {
+  const newest = pairs.at(-1)?.at ?? 0;
+  const parts = Map.groupBy(pairs, (pair) => Math.floor((newest - pair.at) / partMs));
+  return [...parts.values()].map(shareOf);
+}

@@ -1,0 +1,140 @@
+/**
+ * CloudWatch's metrics of one account and region as a source: series of services, databases and queues. Calls, limits and
+ * meanings are in the files beside this one; here is what is kept between polls, and the pace that the budget allows.
+ */
+
+import type { Logger } from 'pino';
+import { RunbookdError } from '../../../model/errors.ts';
+import type { EpochMs } from '../../../model/glossary.ts';
+import type { Blindness, PollResult, Source } from '../../../model/source.ts';
+import type { Aws } from '../calls.ts';
+import { type Costs, costsOf } from './cost.ts';
+import { createDiscovery } from './discover.ts';
+import { readHistory } from './history.ts';
+import { pollOnce, seriesKey } from './poll.ts';
+import { type CloudWatchTarget, type MetricSeries, relatedSeries } from './query.ts';
+import { createState, forgetOthers, readState, saveState } from './state.ts';
+
+export type { Costs } from './cost.ts';
+export type { CloudWatchTarget, SignalQuery } from './query.ts';
+
+export interface CloudWatchOptions {
+  readonly name: string;
+  readonly aws: Aws;
+  readonly targets: readonly CloudWatchTarget[];
+  /** Period of the metrics; a multiple of 60, as those of AWS' services are. */
+  readonly periodSeconds: number;
+  /** How long after its end a period is taken as settled. */
+  readonly settleSeconds: number;
+  /** This source's share, for GetMetricData. */
+  readonly budgetUsdPerMonth: number;
+  /** How often `poll` is going to be called. */
+  readonly pollSeconds: number;
+  readonly log: Logger;
+}
+
+export interface CloudWatchSource extends Source {
+  costs(): Costs;
+}
+
+const GROUP = 'cloudwatch';
+/** Lookups of wildcards at the start of a history: there is no poll that waits. */
+const HISTORY_LOOKUPS = 1000;
+
+export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSource {
+  const { name, aws, targets, budgetUsdPerMonth, pollSeconds, log } = options;
+  const periodMs = options.periodSeconds * 1000;
+  const settleMs = options.settleSeconds * 1000;
+  const discovery = createDiscovery(aws, log);
+  let state = createState();
+  let blind: readonly Blindness[] = [];
+  let polledAt: EpochMs | null = null;
+  let costs = project(discovery.expand(targets));
+  let told = '';
+
+  function project(series: readonly MetricSeries[]): Costs {
+    const periods = new Map<string, number>();
+    const byTarget = Map.groupBy(series, (one) => one.target);
+    for (const one of series) {
+      const samples = one.query.samples ?? [];
+      const sampled =
+        samples.length > 0 && relatedSeries(samples, one.labels, byTarget.get(one.target) ?? []).length > 0;
+      const multiple = sampled ? (state.multiples.get(seriesKey(one)) ?? 1) : 1;
+      const period = options.periodSeconds * multiple;
+      periods.set(one.id, Math.min(periods.get(one.id) ?? period, period));
+    }
+    const byPeriod = new Map(
+      [...Map.groupBy(periods.values(), (each) => each)].map(([each, all]) => [each, all.length]),
+    );
+    return costsOf({ byPeriod, pollSeconds, budgetUsdPerMonth });
+  }
+
+  function tell(next: Costs): void {
+    const level = next.overBudget ? 'over' : next.stretched ? 'stretched' : '';
+    if (level !== told && level !== '') {
+      const { series, usdPerMonth, pollSeconds: pace } = next;
+      const fields = {
+        source: name,
+        series,
+        usdPerMonth: Math.round(usdPerMonth * 100) / 100,
+        budgetUsdPerMonth,
+        pollSeconds: pace,
+      };
+      if (level === 'over') log.warn(fields, 'cloudwatch costs more than its budget even when read every 15 min');
+      else log.warn(fields, 'cloudwatch is read less often, to stay within its budget');
+    }
+    told = level;
+  }
+
+  /** Half a poll early is in time: schedules jitter. */
+  const isTooEarly = (now: EpochMs): boolean =>
+    costs.stretched &&
+    polledAt !== null &&
+    now >= polledAt &&
+    now - polledAt < (costs.pollSeconds - pollSeconds / 2) * 1000;
+
+  async function poll(now: EpochMs, signal: AbortSignal): Promise<PollResult> {
+    if (isTooEarly(now)) return { series: [], changes: [], blind };
+    polledAt = now;
+    await discovery.refresh(targets, now, signal);
+    const series = discovery.expand(targets);
+    const { lookedUp } = discovery;
+    const result = await pollOnce({ aws, series, targets, lookedUp, state, periodMs, settleMs, now }, signal);
+    forgetOthers(state, new Set(series.map((one) => one.id)), new Set(series.map(seriesKey)));
+    costs = project(series);
+    tell(costs);
+    blind = [...result.blind, ...discovery.blind()];
+    const error = result.error ?? (series.length === 0 ? discovery.error() : null);
+    if (error !== null) throw error;
+    return { series: result.series, changes: [], blind };
+  }
+
+  return {
+    name,
+    groups: [GROUP],
+    poll: async (group, now, signal) => {
+      if (group !== GROUP) throw new RunbookdError('AWS_FAILED', [name, group, 'no such poll group']);
+      return poll(now, signal);
+    },
+    async *history(from, now, signal) {
+      await discovery.refresh(targets, now, signal, HISTORY_LOOKUPS);
+      yield* readHistory({ aws, series: discovery.expand(targets), periodMs, settleMs, from, now }, signal);
+    },
+    answers: () => false,
+    answer: async ({ kind }) => ({
+      state: 'unknown',
+      kind,
+      because: 'unsupported',
+      detail: `${name} answers no questions`,
+    }),
+    snapshot: () => saveState(state),
+    restore: (bytes) => {
+      const saved = readState(bytes);
+      if (saved === null) log.warn({ source: name }, 'snapshot is not readable, starting without history');
+      else state = saved;
+    },
+    // The clients are closed by who made them: other sources use them too.
+    close: async () => {},
+    costs: () => costs,
+  };
+}

@@ -51,6 +51,7 @@ function summed(base: Reading, extra: Reading | undefined): Reading {
             lower: band.lower + other.band.lower,
             upper: band.upper + other.band.upper,
             mean: band.mean + other.band.mean,
+            dispersion: Math.max(band.dispersion ?? 1, other.band.dispersion ?? 1),
           }
         : band,
     };

@@ -487,6 +487,7 @@ describeDetector(detector, {
   missing: [
     { name: 'no latency', readings: BASE.filter((one) => one.signal !== 'latency_p95') },
     { name: 'latency that ended', readings: [{ ...p95(SLOW), freshness: 'missing' }] },
+    { name: 'too few requests to make a p95', readings: [p95(SLOW), minutes('requests', 100)] },
     { name: 'no baseline yet', readings: [reading('latency_p95', [2, 2, 2], { target: 'api', periodSeconds: 60 })] },
   ],
   causes: [

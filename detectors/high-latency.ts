@@ -10,14 +10,15 @@ import {
   deploymentMitigations,
   externalServiceMitigations,
   externalSlowHypotheses,
+  type Hypothesis,
   hotTask,
   integer,
   latencyText,
   lifecycleOptions,
   lockContentionHypotheses,
   lockContentionMitigations,
-  type Mitigation,
   memoryLeak,
+  mitigationsOf,
   nPlusOneHypotheses,
   nPlusOneMitigations,
   number,
@@ -81,10 +82,23 @@ function slowOnes(what: string, label: string, readings: readonly Reading[], flo
   return `p95 by ${what}: ${named.join(', ')}; ${others}`;
 }
 
-const pick = (
-  all: Readonly<Record<string, Mitigation>>,
-  ids: readonly string[],
-): Readonly<Record<string, Mitigation>> => Object.fromEntries(ids.map((id) => [id, all[id]!]));
+const hypotheses: readonly Hypothesis[] = [
+  ...withLoadDoubts(deploymentHypotheses({ prior: 0.2 })),
+  ...withServiceEvidence([
+    ...slowQueryHypotheses('database'),
+    ...nPlusOneHypotheses('database'),
+    ...databaseSaturatedHypotheses('database'),
+    ...lockContentionHypotheses({ on: 'database', priorScale: 0.5, minimumShare: 0.1 }),
+    ...connectionPoolHypotheses({ on: 'database', priorScale: 0.4, elsewhere: true }),
+  ]),
+  ...externalSlowHypotheses(),
+  trafficSurge(),
+  ...serviceSaturatedHypotheses(),
+  hotTask({ elsewhere: true }),
+  memoryLeak(0.07),
+  ...coldCapacityHypotheses(),
+  ...unevenHypotheses({ variants: ['bad-zone'], prior: 0.1 }),
+];
 
 export const detector = defineDetector({
   id: 'high-latency',
@@ -172,39 +186,18 @@ export const detector = defineDetector({
       ],
     };
   },
-  hypotheses: [
-    ...withLoadDoubts(deploymentHypotheses({ prior: 0.2 })),
-    ...withServiceEvidence([
-      ...slowQueryHypotheses('database'),
-      ...nPlusOneHypotheses('database'),
-      ...databaseSaturatedHypotheses('database'),
-      ...lockContentionHypotheses({ on: 'database', priorScale: 0.5, minimumShare: 0.1 }),
-      ...connectionPoolHypotheses({ on: 'database', priorScale: 0.4, elsewhere: true }),
-    ]),
-    ...externalSlowHypotheses(),
-    trafficSurge(),
-    ...serviceSaturatedHypotheses(),
-    hotTask({ elsewhere: true }),
-    memoryLeak(0.07),
-    ...coldCapacityHypotheses(),
-    ...unevenHypotheses({ variants: ['bad-zone'], prior: 0.1 }),
-  ],
-  mitigations: {
-    ...deploymentMitigations,
-    ...slowQueryMitigations,
-    ...nPlusOneMitigations,
-    ...databaseSaturatedMitigations,
-    ...lockContentionMitigations,
-    ...connectionPoolMitigations,
-    ...pick(externalServiceMitigations, [
-      'external-latency',
-      'vendor-status',
-      'enable-cache',
-      'reduce-timeout',
-      'disable-flag',
-    ]),
-    ...serviceLoadMitigations,
-    ...coldCapacityMitigations,
-    ...pick(unevenMitigations, ['target-health', 'list-tasks']),
-  },
+  hypotheses,
+  mitigations: mitigationsOf(
+    hypotheses,
+    deploymentMitigations,
+    slowQueryMitigations,
+    nPlusOneMitigations,
+    databaseSaturatedMitigations,
+    lockContentionMitigations,
+    connectionPoolMitigations,
+    externalServiceMitigations,
+    unevenMitigations,
+    serviceLoadMitigations,
+    coldCapacityMitigations,
+  ),
 });

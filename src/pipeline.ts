@@ -47,6 +47,8 @@ export interface PipelineOptions {
   readonly values: (detector: string) => Values;
   readonly baselines: Baselines;
   readonly store: Store;
+  /** Signals that nobody gives unless the configuration binds them. */
+  readonly signalsByHand?: ReadonlySet<string>;
   /** Names of the channels that pages go to. */
   readonly channels: readonly string[];
   readonly render: RenderOptions;
@@ -135,7 +137,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (question.kind === 'changes') {
       const target = targetOf(question.target);
       const replicas = options.targets.filter((one) => one.replicaOf === question.target).map((one) => one.name);
-      const targets = [question.target, ...(target?.dependsOn ?? []), ...replicas];
+      // Who uses it can break it: a deployment of the service whose statements are slow now.
+      const users = options.targets.filter((one) => one.dependsOn.includes(question.target)).map((one) => one.name);
+      const targets = [...new Set([question.target, ...(target?.dependsOn ?? []), ...replicas, ...users])];
       const changes = await store.changes({ targets, ...question.window });
       return { state: 'answered', kind: 'changes', value: { changes }, at: now, source: 'runbookd: changes seen' };
     }
@@ -157,8 +161,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       .filter((reading) => wanted.every(([name, value]) => reading.labels[name] === value));
     const first = readings[0];
     if (first === undefined) {
-      const detail = `${question.target} has no signal ${question.params.signal}`;
-      return { state: 'unknown', kind: 'series', because: 'no_data', detail };
+      const { signal } = question.params;
+      const byHand = options.signalsByHand?.has(signal) === true;
+      const unknown = { state: 'unknown', kind: 'series' } as const;
+      if (byHand) {
+        const kind = targetOf(question.target)?.kind ?? 'service';
+        const section = kind === 'dependency' ? 'dependencies' : `${kind}s`;
+        const grant = `${section}.${question.target}.signals.${signal}`;
+        return { ...unknown, because: 'not_configured', detail: 'not configured', grant };
+      }
+      return { ...unknown, because: 'no_data', detail: `${question.target} has no signal ${signal}` };
     }
     const points = readings.flatMap((reading) =>
       reading.samples

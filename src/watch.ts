@@ -44,6 +44,7 @@ export interface Watch {
   readonly sources: readonly Source[];
   /** For what CloudWatch costs. */
   readonly cloudwatch: AwsWatch['cloudwatch'];
+  readonly signalsByHand: ReadonlySet<string>;
   readonly detectors: readonly AnyDetector[];
   readonly values: (detector: string) => Values;
   /** How often a poll group is read: as often as the most eager detector of its signals asks. */
@@ -85,6 +86,7 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
     targets: targetsOf(config),
     sources,
     cloudwatch: aws.cloudwatch,
+    signalsByHand: new Set(SIGNALS.filter((info) => info.byHand === true).map((info) => info.signal)),
     detectors,
     values: valuesOf,
     periodMs,

@@ -84,7 +84,10 @@ export function absorb(into: State, from: State, zone: Zone): void {
       into.hours[hour % RING_HOURS] = pack(median);
     }
   }
-  for (let i = WITHIN_AT; i < HOURS_AT; i++) if (!Number.isNaN(g[i]!)) f[i] = g[i]!;
+  for (let i = WITHIN_AT; i < HOURS_AT; i++) {
+    // One day of it says little.
+    if (!Number.isNaN(g[i]!)) f[i] = Number.isNaN(f[i]!) ? g[i]! : (f[i]! + g[i]!) / 2;
+  }
   for (const field of OPEN_FIELDS) f[field] = g[field]!;
   f.set(g.subarray(OPEN_AT, WITHIN_AT), OPEN_AT);
 }

@@ -70,6 +70,12 @@ const NEEDS_SLOT: Readonly<Partial<Record<QuestionKind, string>>> = {
   'vendor.status': 'statusUrl',
 };
 
+function neededSlot(question: Question): string | undefined {
+  if (question.kind !== 'series') return NEEDS_SLOT[question.kind];
+  const { signal } = (question as Question<'series'>).params;
+  return signal.startsWith('rds_') ? 'rdsInstance' : undefined;
+}
+
 export type Answers = ReadonlyMap<string, Answer>;
 
 interface Weighed {
@@ -247,7 +253,7 @@ function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): r
     const cause = causeName(instance.hypothesis);
     for (const probe of instance.hypothesis.probes) {
       const question = questionOf(probe, subject, instance.facts);
-      const slot = NEEDS_SLOT[question.kind];
+      const slot = neededSlot(question);
       if (slot !== undefined && instance.facts.on.slots[slot] === undefined) continue;
       if (unanswered(question, cause)) continue;
       const line = evidence.find((candidate) => candidate.probe === probe.id);

@@ -73,7 +73,7 @@ export interface QuestionTypes {
   'cache.server': { readonly params: Record<never, never>; readonly value: CacheServerAnswer };
   'errors.tracked': { readonly params: { readonly since: EpochMs }; readonly value: TrackedErrorsAnswer };
   'apm.request_time': { readonly params: { readonly since: EpochMs }; readonly value: RequestTimeAnswer };
-  /** Changes of the target and of what it depends on, in the window, oldest first. */
+  /** Changes of the target, of what it depends on and of what depends on it, in the window, oldest first. */
   changes: { readonly params: Record<never, never>; readonly value: { readonly changes: readonly Change[] } };
   /** One signal's samples in the window beside their bands. */
   series: {

@@ -12,6 +12,8 @@ export interface Series {
   readonly unit: Unit;
   /** Expected distance of samples in milliseconds; what `late` and `missing` are measured with. */
   readonly periodMs: number;
+  /** How long after its time a sample can be had when all is well, for backends that take time. Default 0. */
+  readonly delayMs?: number;
   readonly times: Float64Array;
   readonly values: Float64Array;
 }

@@ -11,6 +11,8 @@ export interface SignalInfo {
   readonly unit: Unit;
   readonly group: string;
   readonly description: string;
+  /** No source gives it by itself: the `signals` of a target bind it. */
+  readonly byHand?: true;
 }
 
 /** Something that a source cannot see, and what would let it. */

@@ -12,9 +12,13 @@ export interface SearchEngineAnswer {
   readonly host: string;
   /** Null when /health did not say. */
   readonly healthy: boolean | null;
-  /** `OUT_OF_DISK`, `OUT_OF_MEMORY`: why it is not. */
+  /**
+   * What is wrong: `OUT_OF_DISK`, `OUT_OF_MEMORY` as it says itself (it may still search then, and refuses writes); else how
+   * it failed to answer, having answered before: `refused`, `timeout`, `reset`, `dns`, `tls`, `status 502`.
+   */
   readonly problem: string | null;
-  readonly collections: readonly { readonly name: string; readonly documents: number }[];
+  /** Those that are watched and could be read. `missing`: it was there before, and the engine does not know it any more. */
+  readonly collections: readonly { readonly name: string; readonly documents: number; readonly missing?: true }[];
   /** Over the last 10 s, as Typesense counts: https://typesense.org/docs/ (cluster operations, API stats). */
   readonly requestsPerSecond: number | null;
   readonly searchLatencyMs: number | null;

@@ -205,10 +205,12 @@ function notSeenLines(diagnosis: Diagnosis): readonly string[] {
   if (diagnosis.gaps.length === 0) return ['nothing: every question was answered'];
   const isUnset = (gap: Gap): boolean => gap.because === 'not_configured' && gap.detail === 'not configured';
   const unset = diagnosis.gaps.filter(isUnset);
-  const lines = diagnosis.gaps.filter((gap) => !isUnset(gap)).map((gap) => {
-    const hides = gap.hides.length === 0 ? '' : `; hides: ${gap.hides.map(causeWords).join(', ')}`;
-    return `${gap.what}: ${gap.detail}${hides}${gap.grant === null ? '' : `; to see it: ${gap.grant}`}`;
-  });
+  const lines = diagnosis.gaps
+    .filter((gap) => !isUnset(gap))
+    .map((gap) => {
+      const hides = gap.hides.length === 0 ? '' : `; hides: ${gap.hides.map(causeWords).join(', ')}`;
+      return `${gap.what}: ${gap.detail}${hides}${gap.grant === null ? '' : `; to see it: ${gap.grant}`}`;
+    });
   // What nobody asked for is no failure of tonight: one line.
   const keys = unset.map((gap) => (gap.grant === null ? gap.what : `${gap.what} (${gap.grant})`));
   return keys.length === 0 ? lines : [...lines, `not configured: ${keys.join(' · ')}`];

@@ -59,8 +59,6 @@ const CALM_DISPERSION = 1.1;
 const REST_SIGNIFICANCE = 1e-3;
 /** Errors beyond the baseline, in clusters, that no burst has: they need no second part. */
 const LARGE_EXCESS = 100;
-/** Every request failing is no chance where the baseline is at most this. */
-const TOTAL_BASELINE = 0.01;
 
 interface Baseline {
   readonly rate: number;
@@ -89,6 +87,7 @@ export function errorRateAbove(
   if (active && now.requests === 0) return notReady('no requests in the window');
   const limit = baseline.rate + rule.excess;
   const partMs = Math.max(rule.shortMs / PARTS, errors.periodMs, requests.periodMs);
+  const leftOut = worstParts(baseline, partMs, rule);
 
   const departed = (window: ErrorRateDeparture['window'], share: Share, tail: number): ErrorRateJudgement => {
     const { index, onset } = onsetOf(pairs, baseline.rate, share.rate, requests.periodMs);
@@ -109,14 +108,16 @@ export function errorRateAbove(
       const share = shareOf(windows[name]);
       const tail = tailOf(share, baseline);
       const much = share.rate > limit && share.errors >= rule.minimumErrors && tail < rule.significance;
-      if (much && lasts(pairs, windows[name], partMs, baseline)) return departed(name, share, tail);
+      if (much && lasts(pairs, windows[name], partMs, leftOut, baseline)) return departed(name, share, tail);
     }
   }
   const failed = allFailed(pairs);
   const run = shareOf(failed);
   const parts = partsOf(failed, partMs).filter((part) => part.requests > 0).length;
-  if (run.errors >= rule.minimumErrors && parts > worstParts(baseline) && baseline.rate <= TOTAL_BASELINE) {
-    return departed('total-failure', run, baseline.upper ** run.errors);
+  // Failures in a row are as many trials as there are clusters of them, and at least one in each part.
+  const chance = baseline.upper ** Math.max(parts, run.errors / baseline.dispersion);
+  if (run.errors >= rule.minimumErrors && parts > leftOut && chance < rule.significance) {
+    return departed('total-failure', run, chance);
   }
   return { state: 'clear', at: newest.at, rate: now.rate, baseline: baseline.rate };
 }
@@ -149,15 +150,21 @@ function tailOf({ errors, requests }: Share, { upper, dispersion }: Baseline): n
   return poissonUpperTail(errors, requests * upper, dispersion);
 }
 
-function worstParts({ dispersion }: Baseline): number {
-  return dispersion <= CALM_DISPERSION ? 1 : 2;
+/** How many parts a burst or two take: of a calm service, or of parts that are longer than bursts, one. */
+function worstParts({ dispersion }: Baseline, partMs: number, rule: ErrorRateRule): number {
+  return dispersion <= CALM_DISPERSION || 2 * partMs >= rule.shortMs ? 1 : 2;
 }
 
 /** Whether the errors of a window are more than a burst: without its worst parts it is still no chance. */
-function lasts(all: readonly Pair[], window: readonly Pair[], partMs: number, baseline: Baseline): boolean {
+function lasts(
+  all: readonly Pair[],
+  window: readonly Pair[],
+  partMs: number,
+  leftOut: number,
+  baseline: Baseline,
+): boolean {
   const share = shareOf(window);
   if (share.errors - share.requests * baseline.upper >= LARGE_EXCESS * baseline.dispersion) return true;
-  const leftOut = worstParts(baseline);
   // Where a window has too few periods, those before it have to tell.
   const newest = all.at(-1)!.at;
   const parts = [...partsOf(after(all, Math.min(window[0]!.at - 1, newest - (leftOut + 1) * partMs)), partMs)];

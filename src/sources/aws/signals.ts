@@ -1,6 +1,7 @@
 /**
  * Every signal that the AWS sources give, by the kind of target that has it. Counts are per period of the series.
- * The ones marked "by hand" have no preset: a service's `signals` binds them.
+ * Those
+ * `byHand` have no preset: a service's `signals` binds them.
  */
 
 import type { SignalInfo } from '../../model/source.ts';
@@ -10,6 +11,10 @@ const cloudwatch = (signal: string, unit: SignalInfo['unit'], description: strin
   unit,
   group: 'cloudwatch',
   description,
+});
+const byHand = (signal: string, unit: SignalInfo['unit'], description: string): SignalInfo => ({
+  ...cloudwatch(signal, unit, description),
+  byHand: true,
 });
 const ecs = (signal: string, unit: SignalInfo['unit'], description: string): SignalInfo => ({
   signal,
@@ -48,14 +53,14 @@ export const CLOUDWATCH_SIGNALS: readonly SignalInfo[] = [
   cloudwatch('task_cpu', 'ratio', 'CPU of what is reserved by task (label task); Container Insights, enhanced'),
   cloudwatch('task_memory', 'ratio', 'memory of what is reserved by task (label task); Container Insights, enhanced'),
   // What only the application knows, by hand.
-  cloudwatch('endpoint_requests', 'count', 'requests by endpoint and status (labels endpoint, status); by hand'),
-  cloudwatch('endpoint_latency_p95', 's', '95th percentile by endpoint (label endpoint); by hand'),
-  cloudwatch('dependency_requests', 'count', 'requests to others by host (label host); by hand'),
-  cloudwatch('dependency_errors', 'count', 'failed requests to others by host (label host); by hand'),
-  cloudwatch('dependency_latency_p95', 's', '95th percentile of requests to others by host (label host); by hand'),
-  cloudwatch('rate_limited', 'count', 'requests that the service answered with 429; by hand'),
-  cloudwatch('db_queries', 'count', 'statements that the service sent to its database; by hand'),
-  cloudwatch('db_time_seconds', 's', 'time that requests spent in the database, summed; by hand'),
+  byHand('endpoint_requests', 'count', 'requests by endpoint and status (labels endpoint, status)'),
+  byHand('endpoint_latency_p95', 's', '95th percentile by endpoint (label endpoint)'),
+  byHand('dependency_requests', 'count', 'requests to others by host (label host)'),
+  byHand('dependency_errors', 'count', 'failed requests to others by host (label host)'),
+  byHand('dependency_latency_p95', 's', '95th percentile of requests to others by host (label host)'),
+  byHand('rate_limited', 'count', 'requests that the service answered with 429'),
+  byHand('db_queries', 'count', 'statements that the service sent to its database'),
+  byHand('db_time_seconds', 's', 'time that requests spent in the database, summed'),
   // A database on RDS (AWS/RDS).
   cloudwatch('rds_cpu', 'ratio', 'CPU of the instance'),
   cloudwatch('rds_connections', 'count', 'connections to the instance'),

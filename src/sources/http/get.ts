@@ -14,6 +14,10 @@ export interface GetOptions {
   readonly maxBytes: number;
   /** A clock that never goes back, in milliseconds. */
   readonly monotonic: () => number;
+  /** Sent besides: a key, an `authorization`. In no message. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Makes it a POST of this form, for what would be too long in an address. It must still only read. */
+  readonly form?: Readonly<Record<string, string>>;
 }
 
 export interface GetResult {
@@ -50,11 +54,13 @@ export async function get(url: string, options: GetOptions, signal: AbortSignal)
   try {
     const response = await within(
       fetch(url, {
-        method: 'GET',
+        method: options.form === undefined ? 'GET' : 'POST',
+        ...(options.form !== undefined && { body: new URLSearchParams(options.form) }),
         redirect: 'manual',
         credentials: 'omit',
         cache: 'no-store',
         headers: {
+          ...options.headers,
           accept: 'application/json, */*;q=0.1',
           // A compressed body could unfold into anything.
           'accept-encoding': 'identity',

@@ -37,7 +37,8 @@ interface Query {
   readonly returns: boolean;
 }
 
-const invalid = (message: string): ApiError => new ApiError('ValidationError', message);
+/** The query API's code is ValidationError; the SDK's exception has the shape's name. */
+const invalid = (message: string): ApiError => new ApiError('ValidationError', message, 400, 'ValidationException');
 
 export function getMetricData(options: CloudWatchOptions, { input }: Call, now: number): unknown {
   const start = timeOf(input['StartTime'], 'StartTime');

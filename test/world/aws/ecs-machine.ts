@@ -50,6 +50,8 @@ export interface Deployment {
   readonly changes: DeploymentChange[];
   readonly failedAt: number[];
   readonly order: DeployOrder | null;
+  /** Between two batches; a deployment is never complete sooner. */
+  readonly paceMs: number;
   /** Of a rollback: the deployment that failed. */
   readonly rollbackOf: string | null;
   readonly source: { readonly id: string; readonly revision: number } | null;
@@ -167,6 +169,7 @@ export interface EcsMachine {
 const STEP = 2_000;
 const STEADY_EVERY = 6 * 3_600_000;
 const DRAIN = 20_000;
+const PACE = 30_000;
 const NEVER = Number.POSITIVE_INFINITY;
 const MORE = 'For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.';
 
@@ -229,6 +232,7 @@ export function createMachine(options: MachineOptions): EcsMachine {
         changes: [first],
         failedAt: [],
         order: null,
+        paceMs: PACE,
         rollbackOf: null,
         source: null,
       },
@@ -322,9 +326,11 @@ export function createMachine(options: MachineOptions): EcsMachine {
     if (crash !== undefined && at < task.stoppingAt) {
       const stop = why(task, crash.reason, crash.given);
       const lives = (crash.afterSeconds ?? 30) * 1_000 * (0.9 + 0.2 * uniform(seed, task.ordinal, 31));
-      if (task.startedAt > at) fail(task, stop, lives);
-      else
-        end(task, Math.max(at, task.startedAt + lives, crash.at + lives * ((task.place + 1) / desired)), stop, 2_000);
+      // Those that run already do not die in the same moment.
+      const first = Math.max(at, task.startedAt + lives, crash.at + lives * ((task.place + 1) / desired));
+      const dies = task.startedAt <= at ? first : stop.starts ? task.startedAt + lives : task.startedAt;
+      if (dies < crash.to && task.startedAt <= at) end(task, dies, stop, 2_000);
+      else if (dies < crash.to) fail(task, stop, lives);
     }
     for (const leak of orders) {
       if (leak.kind !== 'leak' || leak.at > at || at >= leak.to || leak.slopePerHour <= 0) continue;
@@ -347,8 +353,7 @@ export function createMachine(options: MachineOptions): EcsMachine {
     at: number,
     revision: number,
     order: DeployOrder | null,
-    reason: string | null,
-    rollbackOf: string | null,
+    back: { readonly of: Deployment; readonly reason: string } | null,
   ): Deployment {
     const before = primary();
     change(before, at, { status: 'ACTIVE' });
@@ -358,11 +363,12 @@ export function createMachine(options: MachineOptions): EcsMachine {
       revision,
       createdAt: at,
       changes: [
-        { at, status: 'PRIMARY', rollout: 'IN_PROGRESS', reason: reason ?? `ECS deployment ${id} in progress.` },
+        { at, status: 'PRIMARY', rollout: 'IN_PROGRESS', reason: back?.reason ?? `ECS deployment ${id} in progress.` },
       ],
       failedAt: [],
       order,
-      rollbackOf,
+      paceMs: order === null ? (back?.of.paceMs ?? PACE) : (order.everySeconds ?? PACE / 1_000) * 1_000,
+      rollbackOf: back?.of.id ?? null,
       source: { id: before.id, revision: before.revision },
     };
     deployments.push(deployment);
@@ -376,7 +382,7 @@ export function createMachine(options: MachineOptions): EcsMachine {
     settled = false;
     switch (order.kind) {
       case 'deploy':
-        startDeployment(order.at, order.revision, order, null, null);
+        startDeployment(order.at, order.revision, order, null);
         return;
       case 'scale':
         desired = order.desired;
@@ -461,7 +467,7 @@ export function createMachine(options: MachineOptions): EcsMachine {
       else start(at, Math.min(need, room, batch), mine);
       // ECS starts tasks that cannot start at all ever more slowly; crashes after RUNNING do not slow it down.
       const backOff = failedStarts < 3 ? 0 : Math.min(900_000, 10_000 * 2 ** (failedStarts - 3));
-      nextBatch = at + Math.max(backOff, state.rollout === 'IN_PROGRESS' ? (order?.everySeconds ?? 30) * 1_000 : STEP);
+      nextBatch = at + Math.max(backOff, state.rollout === 'IN_PROGRESS' ? current.paceMs : STEP);
     }
     const surplus = mine.length - desired;
     if (surplus > 0) stopTasks(at, mine.slice(-surplus), current);
@@ -471,7 +477,8 @@ export function createMachine(options: MachineOptions): EcsMachine {
     if (old.length > 0 && (mine.length > 0 || desired === 0)) stopTasks(at, old, current);
 
     const complete = mine.length === desired && mine.every(healthy) && others.length === 0;
-    if (complete && state.rollout === 'IN_PROGRESS' && live.length === mine.length) {
+    const due = at >= current.createdAt + current.paceMs;
+    if (complete && due && state.rollout === 'IN_PROGRESS' && live.length === mine.length) {
       change(current, at, { rollout: 'COMPLETED', reason: `ECS deployment ${current.id} completed.` });
       say(at, `(deployment ${current.id}) deployment completed.`);
       for (const other of deployments) {
@@ -479,11 +486,11 @@ export function createMachine(options: MachineOptions): EcsMachine {
       }
       failedStarts = 0;
     }
-    if (complete && live.length === mine.length && !settled) {
+    if (complete && live.length === mine.length && last(current.changes).rollout !== 'IN_PROGRESS' && !settled) {
       settled = true;
       said = new Map();
       failedStarts = 0;
-      if (last(current.changes).rollout === 'COMPLETED' && at - lastSteady > 60_000) {
+      if (at - lastSteady > 60_000) {
         say(at + 1, 'has reached a steady state.');
         lastSteady = at;
       }
@@ -497,10 +504,10 @@ export function createMachine(options: MachineOptions): EcsMachine {
     const source = failed.source ?? { id: failed.id, revision: options.revision };
     say(at + 1, `rolling back to deployment ${source.id}.`);
     const back = `ECS deployment circuit breaker: rolling back to deploymentId ${source.id}.`;
-    const next = startDeployment(at + 2, source.revision, null, back, failed.id);
+    const next = startDeployment(at, source.revision, null, { of: failed, reason: back });
     // The revision that never left: its tasks count for the new deployment, only what is missing is started.
     for (const task of live) {
-      if (ownerOf(task, at) === source.id) task.adopted = { at: at + 2, deployment: next.id };
+      if (ownerOf(task, at) === source.id) task.adopted = { at, deployment: next.id };
     }
     for (const task of mine) end(task, at, why(task, 'scaling'), DRAIN);
   }

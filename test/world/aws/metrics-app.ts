@@ -6,7 +6,7 @@
 import type { Fleet } from './fleet.ts';
 import type { Component } from './latency.ts';
 import { counted, type Dimensions, latencyStats, type Metric, type MetricName, single } from './metric.ts';
-import { binomial, hashText, normal, poisson, split, uniform } from './random.ts';
+import { binomial, hashText, normal, split, uniform } from './random.ts';
 import type { ServiceModel, Slot } from './service-model.ts';
 
 export const APP_NAMESPACE = 'Rastup/App';
@@ -80,10 +80,7 @@ function calls(model: ServiceModel, slot: Slot, host: string): Calls {
   const of = (seconds: number): number => seconds * level * factor + added;
   return {
     requests,
-    errors: Math.min(
-      requests,
-      poisson(requests * Math.min(1, failing), uniform(model.seed, slot.start, channel, id ^ 2)),
-    ),
+    errors: binomial(requests, Math.min(1, failing), uniform(model.seed, slot.start, channel, id ^ 2)),
     components: requests === 0 ? [] : [{ p50: of(0.12), p95: of(0.34), p99: of(0.6), weight: requests }],
   };
 }

@@ -1,4 +1,9 @@
-/** From what was read to series in our units, with the zeros that are proved and the silence of requests. Pure. */
+/**
+ * From what was read to series in our units, with the zeros that are proved and the silence of requests. Pure.
+ *
+ * CloudWatch stamps a value with the start of its period; a sample of ours has the time at which it is complete, the end:
+ * so an onset lies between two samples, and a deployment within the minute before the first bad one is not after it.
+ */
 
 import type { EpochMs } from '../../../model/glossary.ts';
 import type { Series } from '../../../model/series.ts';
@@ -13,11 +18,15 @@ export interface Assembly {
   readonly outcomes: ReadonlyMap<string, Outcome>;
   /** Distance of its samples. */
   readonly periodMs: (series: MetricSeries) => number;
+  /** Period that was read. */
+  readonly stepMs: (series: MetricSeries) => number;
+  /** How old the newest sample may be when all is well, beyond its periods. */
+  readonly delayMs: number;
   /** What sums are multiplied with: less than 1 when they were read over longer periods than they are given for. */
   readonly sumScale: number;
 }
 
-export function assemble({ series, outcomes, periodMs, sumScale }: Assembly): readonly Series[] {
+export function assemble({ series, outcomes, periodMs, stepMs, delayMs, sumScale }: Assembly): readonly Series[] {
   return series.flatMap((one) => {
     const points = completePoints(one, outcomes);
     if (points === null) return [];
@@ -28,7 +37,7 @@ export function assemble({ series, outcomes, periodMs, sumScale }: Assembly): re
       proof.map((each) => completePoints(each, outcomes) ?? NO_POINTS),
     );
     const scale = query.scale * (isSum(query.stat) ? sumScale : 1);
-    const given = columns(filled, scale, query.atLeast);
+    const given = columns(filled, scale, query.atLeast, stepMs(one));
     if (given.times.length === 0) return [];
     return [
       {
@@ -37,6 +46,7 @@ export function assemble({ series, outcomes, periodMs, sumScale }: Assembly): re
         labels: one.labels,
         unit: query.unit,
         periodMs: periodMs(one),
+        delayMs,
         ...given,
       },
     ];
@@ -51,6 +61,7 @@ export interface SilenceInput {
   /** Of what was read. */
   readonly stepMs: number;
   readonly periodMs: number;
+  readonly delayMs: number;
   readonly knownEnd: EpochMs | null;
 }
 
@@ -63,9 +74,9 @@ export function assembleSilence(
   if (requests.length === 0 || points.includes(null)) return null;
   const complete = points.filter((each) => each !== null);
   const silent = silence(complete, input.span, input.stepMs, input.knownEnd);
-  const given = columns(silent.points, 1, null);
-  const { target, periodMs } = input;
-  const head = { target, signal: 'requests_silent_seconds', labels: {}, unit: 's' as const, periodMs };
+  const given = columns(silent.points, 1, null, input.stepMs);
+  const { target, periodMs, delayMs } = input;
+  const head = { target, signal: 'requests_silent_seconds', labels: {}, unit: 's' as const, periodMs, delayMs };
   return { series: given.times.length === 0 ? null : { ...head, ...given }, newestEnd: silent.newestEnd };
 }
 
@@ -79,13 +90,13 @@ export function isSum(stat: string): boolean {
   return stat === 'Sum' || stat === 'SampleCount';
 }
 
-function columns(points: Points, scale: number, atLeast: number | null) {
+function columns(points: Points, scale: number, atLeast: number | null, stepMs: number) {
   const known =
     atLeast === null
       ? points.times.map((_, i) => i)
       : [...points.times.keys()].filter((i) => points.values[i]! >= atLeast);
   return {
-    times: Float64Array.from(known, (i) => points.times[i]!),
+    times: Float64Array.from(known, (i) => points.times[i]! + stepMs),
     values: Float64Array.from(known, (i) => points.values[i]! * scale),
   };
 }

@@ -39,8 +39,24 @@ export async function* readHistory(input: HistoryInput, signal: AbortSignal): As
       .sort((a, b) => wildcards(a.query).length - wildcards(b.query).length)
       .slice(0, MAX_PER_TARGET);
     const { outcomes, error } = await readTarget(aws, series, span, stepMs, signal);
-    const given = assemble({ series, outcomes, periodMs: () => periodMs, sumScale: periodMs / stepMs });
-    const silent = assembleSilence({ target, series, outcomes, span, stepMs, periodMs, knownEnd: null })?.series;
+    const given = assemble({
+      series,
+      outcomes,
+      periodMs: () => periodMs,
+      stepMs: () => stepMs,
+      delayMs: 0,
+      sumScale: periodMs / stepMs,
+    });
+    const silent = assembleSilence({
+      target,
+      series,
+      outcomes,
+      span,
+      stepMs,
+      periodMs,
+      delayMs: 0,
+      knownEnd: null,
+    })?.series;
     const portion = silent == null ? given : [...given, silent];
     if (portion.length > 0) yield portion;
     if (error !== null) throw error;

@@ -28,6 +28,8 @@ export interface PollInput {
   readonly state: PollState;
   readonly periodMs: number;
   readonly settleMs: number;
+  /** How old the newest sample may be when all is well, beyond its periods. */
+  readonly delayMs: number;
   readonly now: EpochMs;
 }
 
@@ -100,7 +102,8 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
     if (requests === undefined) return [];
     const { span } = requests;
     const knownEnd = knownRequestsEnd(state, requests.series, span);
-    const result = assembleSilence({ target, series: list, outcomes, span, stepMs: periodMs, periodMs, knownEnd });
+    const steps = { stepMs: periodMs, periodMs, delayMs: input.delayMs };
+    const result = assembleSilence({ target, series: list, outcomes, span, ...steps, knownEnd });
     if (result === null) return [];
     if (result.newestEnd !== null) state.requestsEnd.set(target, result.newestEnd);
     return result.series === null ? [] : [result.series];
@@ -108,11 +111,14 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
   const periods = new Map([...firstWanted, ...proofs, ...secondWanted].map((one) => [one.series.id, one]));
   for (const [id, { periodMs: period, span }] of periods) settle(state, id, outcomes.get(id), span, period, now);
 
+  const periodOf = (one: MetricSeries): number => periods.get(one.id)?.periodMs ?? periodMs;
   const given = [...byTarget.values()].flatMap((list) =>
     assemble({
       series: list,
       outcomes,
-      periodMs: (one) => periods.get(one.id)?.periodMs ?? periodMs,
+      periodMs: periodOf,
+      stepMs: periodOf,
+      delayMs: input.delayMs,
       sumScale: 1,
     }),
   );

@@ -99,7 +99,9 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
     await discovery.refresh(targets, now, signal);
     const series = discovery.expand(targets);
     const { lookedUp } = discovery;
-    const result = await pollOnce({ aws, series, targets, lookedUp, state, periodMs, settleMs, now }, signal);
+    const delayMs = settleMs + costs.pollSeconds * 1000;
+    const input = { aws, series, targets, lookedUp, state, periodMs, settleMs, delayMs, now };
+    const result = await pollOnce(input, signal);
     forgetOthers(state, new Set(series.map((one) => one.id)), new Set(series.map(seriesKey)));
     costs = project(series);
     tell(costs);

@@ -1,0 +1,349 @@
+/**
+ * Why a health endpoint fails, besides the causes that have their own files: the cache that it names, the process that
+ * hangs, the way to the endpoint (which may be only ours), the check itself, and the service's own pool of connections.
+ */
+
+import type { HealthCheckResult, Judged } from '../../model/index.ts';
+import type { AnyProbe, Hypothesis } from '../detector.ts';
+import { aroundOnset, ask, probe } from '../detector.ts';
+import { neutral, opposes, supports } from '../evidence.ts';
+import { percent, plural, safeName } from '../format.ts';
+import {
+  answerText,
+  balancerProbe,
+  busyProcessProbe,
+  endpointsOf,
+  failingAddress,
+  hangsProbe,
+  isFine,
+  namedCheckProbe,
+  namesAnotherProbe,
+  pathOf,
+  SLOW_MS,
+  servedProbe,
+  tasksRunProbe,
+  usersProbe,
+  waitsForOthersProbe,
+} from './health-probes.ts';
+import { serviceDatabaseHypotheses, serviceDatabaseUnreachableHypotheses } from './service-database.ts';
+import { FEW_MESSAGES, healthQuestion, logShare, logsQuestion } from './service-questions.ts';
+
+export { healthCheckMitigations } from './health-check-mitigations.ts';
+
+/** A cache by one of the names that readiness endpoints, hosts and messages give it, or by its port. */
+const CACHE = /redis|valkey|memcached?|elasticache|cache|\b(?:6379|11211)\b/i;
+
+/** Spread `healthCheckMitigations` into the detector's mitigations beside these. */
+export function cacheUnreachable(prior = 0.07): Hypothesis {
+  return {
+    cause: 'cache-unreachable',
+    title: 'Cache unreachable: the service does not reach its Redis, Valkey or Memcached',
+    prior,
+    on: 'self',
+    requires: ['named-check'],
+    probes: [namedCheckProbe({ what: 'cache', names: CACHE, weight: 5 }), cacheMessagesProbe()],
+    mitigations: ['ask-ready', 'cache-status', 'cache-events', 'health-logs'],
+  };
+}
+
+function cacheMessagesProbe(): AnyProbe {
+  return probe({
+    id: 'cache-messages',
+    factor: 'logs',
+    title: 'error messages about the cache',
+    ask: (_symptom, facts) => logsQuestion(facts),
+    judge(logs, _symptom, facts) {
+      const found = logShare(logs, facts, ({ template, host }) => CACHE.test(template) || CACHE.test(host ?? ''));
+      if (found.all < FEW_MESSAGES) return neutral('no more error messages than before');
+      const observed = `${found.fitting} of ${found.all} more error messages than before are about the cache`;
+      if (found.top === null || found.share < 0.05) {
+        return opposes(1.5, observed, { headline: 'no message is about the cache' });
+      }
+      if (found.share < 0.2) return neutral(observed);
+      const text = `${observed}: ${safeName(found.top.template, 120)}`;
+      return supports(found.share >= 0.5 ? 3 : 1.5, text, {
+        headline: `${percent(found.share)} of the new error messages are about the cache`,
+      });
+    },
+  });
+}
+
+export function serviceHung(prior = 0.07): Hypothesis {
+  return {
+    cause: 'service-hung',
+    title: 'Service hung: its tasks run and do not answer in time (CPU at its limit, a blocked event loop, a deadlock)',
+    prior,
+    on: 'self',
+    requires: ['hangs'],
+    probes: [
+      hangsProbe(),
+      tasksRunProbe(),
+      busyProcessProbe(),
+      balancerProbe({ allHealthy: -3.5, someUnhealthy: -1, noneHealthy: -1, timeouts: 1.5 }),
+      waitsForOthersProbe(3.5),
+      namesAnotherProbe(3.5),
+    ],
+    mitigations: ['ask-health', 'load-look', 'rolling-restart', 'cpu-profile', 'health-logs'],
+  };
+}
+
+export type EndpointUnreachableVariant = 'dns' | 'tls' | 'redirect' | 'network';
+
+interface Way {
+  readonly title: string;
+  readonly prior: number;
+  readonly failures: readonly NonNullable<HealthCheckResult['failure']>[];
+  /** Of having failed so: silence and refusals have other reasons too. */
+  readonly weight: number;
+  readonly asEver: number;
+  readonly fewer: number;
+  readonly allHealthy: number;
+  readonly noneHealthy: number;
+  readonly mitigations: readonly string[];
+}
+
+const WAYS: Readonly<Record<EndpointUnreachableVariant, Way>> = {
+  tls: {
+    title: 'its certificate is not accepted, or the TLS handshake fails',
+    prior: 0.04,
+    failures: ['tls'],
+    weight: 5.5,
+    asEver: 0.5,
+    fewer: 1,
+    allHealthy: 0.7,
+    noneHealthy: 0,
+    mitigations: ['endpoint-certificate', 'ask-health', 'ask-ready'],
+  },
+  dns: {
+    title: 'its name does not resolve',
+    prior: 0.03,
+    failures: ['dns'],
+    weight: 5.5,
+    asEver: 0.5,
+    fewer: 1,
+    allHealthy: 0.7,
+    noneHealthy: 0,
+    mitigations: ['resolve-endpoint', 'ask-health', 'resolve-way-in'],
+  },
+  redirect: {
+    title: 'whoever stands before it redirects instead of answering',
+    prior: 0.03,
+    failures: ['redirect'],
+    weight: 5.5,
+    asEver: 0.5,
+    fewer: 1,
+    allHealthy: 0.7,
+    noneHealthy: 0,
+    mitigations: ['follow-redirect', 'ask-ready'],
+  },
+  network: {
+    title: 'we do not get through to it, while others do',
+    prior: 0.05,
+    failures: ['timeout', 'refused', 'reset'],
+    weight: 2,
+    asEver: 2.5,
+    fewer: -3,
+    allHealthy: 1.7,
+    noneHealthy: -4,
+    mitigations: ['ask-health', 'resolve-endpoint', 'target-health'],
+  },
+};
+
+/** What fails before the service is asked. From where we look: users and the load balancer may get through. */
+export function endpointUnreachable(): readonly Hypothesis[] {
+  return (Object.keys(WAYS) as readonly EndpointUnreachableVariant[]).map((variant) => {
+    const way = WAYS[variant];
+    const { asEver, fewer, allHealthy, noneHealthy } = way;
+    return {
+      cause: 'endpoint-unreachable',
+      variant,
+      title: `Endpoint unreachable: ${way.title}`,
+      prior: way.prior,
+      on: 'self',
+      requires: ['way'],
+      probes: [
+        wayProbe(way),
+        usersProbe({ asEver, fewer }),
+        balancerProbe({ allHealthy, noneHealthy, someUnhealthy: noneHealthy / 2, timeouts: noneHealthy }),
+      ],
+      mitigations: way.mitigations,
+    };
+  });
+}
+
+function wayProbe({ failures, weight }: Way): AnyProbe {
+  return probe({
+    id: 'way',
+    factor: 'answer',
+    title: 'at which step our own look fails',
+    ask: (_symptom, facts) => healthQuestion(facts),
+    judge(health, _symptom, facts): Judged {
+      const slots = failingAddress(health, facts);
+      const failing = endpointsOf(health).filter((one) => !isFine(one));
+      const [first] = failing;
+      if (first === undefined) return neutral('both endpoints answer again');
+      const own = failing.find(({ failure }) => failure !== null && failures.includes(failure));
+      if (own === undefined) return opposes(5.5, answerText(first), { headline: answerText(first), slots });
+      const observed = `${answerText(own)}, as seen from here`;
+      // The same way leads to the other endpoint: where that one answers, the way is open.
+      const open = endpointsOf(health).find(
+        ({ failure, status, endpoint }) =>
+          failure === null && status !== null && hostOf(endpoint) === hostOf(own.endpoint),
+      );
+      if (open !== undefined)
+        return opposes(2.5, `${observed}; but ${answerText(open)}`, { headline: answerText(open), slots });
+      return supports(weight, observed, { headline: answerText(own), slots });
+    },
+  });
+}
+
+const hostOf = (endpoint: string): string => endpoint.split('/')[0]!.toLowerCase();
+
+export function healthCheckItself(prior = 0.06): Hypothesis {
+  return {
+    cause: 'health-check-itself',
+    title: 'The health check itself: the endpoint says no while the service serves as ever',
+    prior,
+    on: 'self',
+    requires: ['status'],
+    probes: [
+      statusProbe(),
+      balancerProbe({ allHealthy: 1.7, someUnhealthy: -3.5, noneHealthy: -4, timeouts: -4 }),
+      servedProbe(),
+      namesAnotherProbe(3.5),
+    ],
+    mitigations: ['ask-health', 'ask-ready', 'target-health', 'health-logs'],
+  };
+}
+
+/** Answers that speak of the address or of who may ask, and not of how the service is. */
+const OF_THE_ASKING: readonly number[] = [400, 401, 403, 404, 405, 406, 410, 426, 429];
+
+function statusProbe(): AnyProbe {
+  return probe({
+    id: 'status',
+    factor: 'answer',
+    title: 'what the endpoint that fails answers',
+    ask: (_symptom, facts) => healthQuestion(facts),
+    judge(health): Judged {
+      const own = endpointsOf(health).find((one) => !isFine(one));
+      if (own === undefined) {
+        const slow = endpointsOf(health).find((one) => one.milliseconds >= SLOW_MS);
+        return slow === undefined
+          ? neutral('the endpoints answer again')
+          : opposes(2.5, `${answerText(slow)}: it is slow, not wrong`, { headline: 'it is slow, not wrong' });
+      }
+      const observed = answerText(own);
+      const { status, failure } = own;
+      if (failure !== null && failure !== 'too-large') {
+        return opposes(failure === 'timeout' || failure === 'refused' || failure === 'reset' ? 2.7 : 5, observed, {
+          headline: observed,
+        });
+      }
+      if (status !== null && OF_THE_ASKING.includes(status)) {
+        return supports(2.7, `${observed}: that is about the address, or about who may ask`, {
+          headline: `${pathOf(own)} answers ${status}`,
+        });
+      }
+      return supports(0.5, observed, { headline: `${pathOf(own)} answers ${status ?? '?'}` });
+    },
+  });
+}
+
+/** The causes of a database, beside what the readiness endpoint says of it. Mitigations: those of each cause. */
+export function healthDatabaseHypotheses(): readonly Hypothesis[] {
+  const unreachable = serviceDatabaseUnreachableHypotheses({ readiness: true });
+  const readyCheck = unreachable[0]!.probes.find(({ id }) => id === 'ready-check')!;
+  const pool = serviceDatabaseHypotheses().filter(({ cause }) => cause === 'connection-pool');
+  return [
+    ...unreachable,
+    ...pool.map((hypothesis) => ({ ...hypothesis, probes: [...hypothesis.probes, readyCheck] })),
+    {
+      cause: 'connection-pool',
+      variant: 'own-pool',
+      title: "Connection pool: the service's own pool is used up, while the server has free slots",
+      prior: 0.05,
+      on: 'database',
+      probes: [poolMessagesProbe(), readyCheck, answersProbe(), freeSlotsProbe()],
+      requires: ['pool-messages'],
+      mitigations: ['count-by-state', 'pool-settings'],
+    },
+  ];
+}
+
+function poolMessagesProbe(): AnyProbe {
+  return probe({
+    id: 'pool-messages',
+    factor: 'service-messages',
+    title: "error messages about the service's own pool",
+    ask: (_symptom, facts) => logsQuestion(facts),
+    judge(logs, _symptom, facts) {
+      const found = logShare(logs, facts, ({ kind }) => kind === 'pool-timeout');
+      if (found.all < FEW_MESSAGES) return neutral('no more error messages than before');
+      const observed = `${found.fitting} of ${found.all} more error messages than before say that the pool gives no connection`;
+      if (found.top === null || found.share < 0.05) {
+        return opposes(3, observed, { headline: 'no message is about a pool' });
+      }
+      if (found.share < 0.2) return neutral(observed);
+      return supports(found.share >= 0.5 ? 3.5 : 1.5, `${observed}: ${safeName(found.top.template, 120)}`, {
+        headline: `${percent(found.share)} of the new error messages are about its pool`,
+      });
+    },
+  });
+}
+
+function answersProbe(): AnyProbe {
+  return probe({
+    id: 'reachability',
+    factor: 'way',
+    title: 'whether the server answers us',
+    ask: (_symptom, facts) => ask('postgres.reachability', facts, {}),
+    judge({ reason, step }, _symptom, facts) {
+      if (reason === 'ok') return supports(0.7, `${facts.on.name} answers us`);
+      const observed = `${facts.on.name} does not answer us either, at step ${step}`;
+      return opposes(6, observed, { headline: observed });
+    },
+  });
+}
+
+function freeSlotsProbe(): AnyProbe {
+  return probe({
+    id: 'slots',
+    factor: 'slots',
+    title: 'connection slots of the server',
+    // The window that the other causes of the pool ask about, so that it is asked once.
+    ask: (_symptom, facts) => ask('postgres.sessions', facts, {}, aroundOnset(facts, 50 * 60_000)),
+    judge({ used, usable }) {
+      const part = used / Math.max(usable, 1);
+      const observed = `${used} of ${plural(usable, 'slot')} of the server are used`;
+      if (part >= 0.9) return opposes(5, observed, { headline: observed });
+      return part < 0.8 ? supports(1, `${observed}: the server would give more`) : neutral(observed);
+    },
+  });
+}
+
+/** A new version is not what a dependency that the body names, or the way to the endpoint, lacks. */
+export function withHealthDoubts(hypotheses: readonly Hypothesis[]): readonly Hypothesis[] {
+  const doubts = [namesAnotherProbe(3.5), ownAnswerProbe()];
+  return hypotheses.map((one) => ({ ...one, probes: [...one.probes, ...doubts] }));
+}
+
+function ownAnswerProbe(): AnyProbe {
+  return probe({
+    id: 'own-answer',
+    factor: 'answer',
+    title: 'whether it is the service that says no',
+    ask: (_symptom, facts) => healthQuestion(facts),
+    judge(health): Judged {
+      const own = endpointsOf(health).find((one) => !isFine(one));
+      if (own === undefined) return neutral('both endpoints answer again');
+      const observed = answerText(own);
+      if (own.failure === 'dns' || own.failure === 'tls' || own.failure === 'redirect') {
+        return opposes(5, observed, { headline: observed });
+      }
+      return own.failure === null && own.status !== null
+        ? supports(1, observed, { headline: `${pathOf(own)} answers ${own.status}` })
+        : neutral(observed);
+    },
+  });
+}

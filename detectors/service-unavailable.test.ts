@@ -515,6 +515,17 @@ describeDetector(detector, {
     },
     { name: 'five minutes of silence that nothing confirms', readings: [...tasks([6, 6, 6]), ...silence(400)] },
     { name: 'silence at night, when hardly any request is due', readings: [...tasks([6, 6, 6]), ...silence(900, 0.5)] },
+    {
+      name: 'silence as at this hour of every day',
+      readings: [
+        ...tasks([6, 6, 6]),
+        polls('requests_silent_seconds', [700, 760, 820], {
+          unit: 's',
+          band: { expected: 800, lower: 0, upper: 3000 },
+        }),
+        ...silence(900).slice(1),
+      ],
+    },
     { name: 'a deployment of ten minutes', readings: [polls('deployment_seconds', [480, 540, 600])] },
     {
       name: 'a deployment whose failures have stopped',
@@ -995,7 +1006,7 @@ test('what is not seen any more does not clear the finding that it opened', () =
 
 test('the onset is that of the sign that came first', () => {
   const judged = judge(detector, { name: '', readings: [...DOWN, ...silence(420)] }, API);
-  expect(judged).toMatchObject({ symptoms: [{ onset: { latest: NOW - 420_000 } }] });
+  expect(judged).toMatchObject({ symptoms: [{ onset: { earliest: NOW - 480_000, latest: NOW - 420_000 } }] });
 });
 
 test('a restart is seen to have worked when a new deployment runs all tasks', () => {

@@ -141,8 +141,11 @@ function silenceSign(readings: Readings, seconds: number, isConfirmed: boolean, 
   const band = newest(lastRequests)?.band;
   if (silent === undefined || last === undefined || lastRequests === undefined || band?.ready !== true) return null;
   if (last.value < (isConfirmed ? seconds : Math.max(seconds, aloneSeconds))) return null;
+  // A service that is silent at this hour as a rule is so today.
+  if (last.band.ready && last.value <= last.band.upper) return null;
   const due = (band.mean * last.value * 1000) / lastRequests.periodMs;
   if (due <= DUE) return null;
+  // The end of the last period with a request: the last one came in it.
   const latest = last.at - last.value * 1000;
   return {
     text: `no traffic for ${duration(last.value)}`,

@@ -228,6 +228,168 @@ describe('samples', () => {
   });
 });
 
+describe('points that are sent again', () => {
+  const end = START + 3 * HOUR;
+  const healthy = (): Baselines => {
+    const b = baselines();
+    poll(b, START, end, () => 10);
+    return b;
+  };
+  const sample = (b: Baselines, at: number) =>
+    b.readings('main-db', 'blocked_sessions', at + 10 * MINUTE)[0]!.samples.find((one) => one.at === at)!;
+
+  test('with the same value keep the band with which they were first judged', () => {
+    const b = healthy();
+    const at = end - PERIOD;
+    const first = sample(b, at).band;
+    for (let now = end + PERIOD; now <= end + 10 * MINUTE; now += PERIOD) {
+      b.observe(
+        [
+          series([
+            [at, 10],
+            [now, 10],
+          ]),
+        ],
+        now,
+      );
+      b.learn(now);
+    }
+    expect(b.expected('main-db', 'blocked_sessions', NONE, at)).not.toBe(first);
+    expect(sample(b, at).band).toBe(first);
+    b.observe([series([[at, 11]])], end + 10 * MINUTE);
+    expect(sample(b, at)).toMatchObject({ value: 11 });
+    expect(sample(b, at).band).toBe(b.expected('main-db', 'blocked_sessions', NONE, at));
+  });
+
+  test('that nothing was known of are judged as soon as there is a band', () => {
+    const b = baselines();
+    const at = START + 70 * MINUTE;
+    poll(b, START, at, () => 10);
+    expect(b.readings('main-db', 'blocked_sessions', at)[0]!.samples.at(-1)!.band.ready).toBe(false);
+    poll(b, at, START + 77 * MINUTE, () => 10);
+    b.observe([series([[at, 10]])], START + 77 * MINUTE);
+    expect(sample(b, at).band).toMatchObject({ ready: true, expected: 10 });
+  });
+});
+
+describe('history', () => {
+  const DAY = 24 * HOUR;
+  const now = START + 14 * DAY;
+  const MINUTELY = { periodMs: MINUTE };
+  const curve = (at: number): number => 100 - 40 * Math.cos((2 * Math.PI * (at - START)) / DAY);
+  const history = (from: number, to: number, periodMs = 5 * MINUTE): Series =>
+    series(
+      Array.from(
+        { length: (to - from) / periodMs },
+        (_, i) => [from + i * periodMs, curve(from + i * periodMs)] as const,
+      ),
+      { periodMs },
+    );
+  const live = (b: Baselines, from: number, to: number): void => {
+    for (let at = from + MINUTE; at <= to; at += MINUTE) {
+      const points = Array.from(
+        { length: 15 },
+        (_, i) => [at - (14 - i) * MINUTE, curve(at - (14 - i) * MINUTE)] as const,
+      );
+      b.observe([series(points, MINUTELY)], at);
+      b.learn(at);
+    }
+  };
+  const expectProfile = (b: Baselines, at: number): void => {
+    expect(band(b, at)).toMatchObject({ ready: true, profile: 'hour_of_day' });
+    expect(Math.abs(band(b, at).expected / curve(at + 2.5 * MINUTE) - 1)).toBeLessThan(0.02);
+  };
+
+  test('gives the profile of the hours at once, before or after the first polls, whole or in portions', () => {
+    const whole = baselines();
+    whole.backfill([history(START, now)], now);
+    const late = baselines();
+    live(late, now - 30 * MINUTE, now);
+    late.backfill([history(START, now)], now);
+    const portions = baselines();
+    live(portions, now - 30 * MINUTE, now);
+    for (let day = 0; day < 14; day++) {
+      portions.backfill([history(START + day * DAY, START + (day + 1) * DAY)], now + day * 10 * SECOND);
+      live(portions, now + day * 10 * SECOND - MINUTE, now + day * 10 * SECOND);
+    }
+    for (const b of [whole, late, portions]) {
+      expectProfile(b, now);
+      // What was polled before the history has a band too.
+      const samples = b.allReadings(now)[0]?.samples ?? [];
+      expect(samples.every((one) => one.band.ready)).toBe(true);
+      live(b, now + 3 * MINUTE, now + 3 * HOUR);
+      expectProfile(b, now + 3 * HOUR);
+      expect(b.stats().samplesDropped).toBe(0);
+    }
+  });
+
+  test('that was learned already is passed over', () => {
+    const b = baselines();
+    b.backfill([history(START, now)], now);
+    const before = b.snapshot();
+    b.backfill([history(START + 5 * DAY, START + 6 * DAY)], now);
+    expect(Buffer.compare(b.snapshot(), before)).toBe(0);
+  });
+
+  test('fills the gap of a restart', () => {
+    const [steady, restarted] = [baselines(), baselines()];
+    for (const b of [steady, restarted]) b.backfill([history(START, now - 6 * HOUR, MINUTE)], now - 6 * HOUR);
+    steady.backfill([history(now - 6 * HOUR, now, MINUTE)], now);
+    const resumed = baselines();
+    resumed.restore(restarted.snapshot());
+    resumed.backfill([history(now - 6 * HOUR, now, MINUTE)], now);
+    expect(band(resumed, now)).toEqual(band(steady, now));
+  });
+
+  test('of the last hour is in the readings, and what was polled stays', () => {
+    const b = baselines();
+    b.observe([series([[now - 3 * MINUTE, 1]], MINUTELY)], now);
+    b.backfill([history(now - 2 * HOUR, now, MINUTE)], now);
+    const [reading] = b.readings('main-db', 'blocked_sessions', now);
+    expect(reading!.samples).toHaveLength(59);
+    expect(reading!.samples.find((one) => one.at === now - 3 * MINUTE)!.value).toBe(1);
+    expect(reading!.samples.find((one) => one.at === now - 5 * MINUTE)!.value).toBe(curve(now - 5 * MINUTE));
+  });
+
+  test('under a freeze is not learned', () => {
+    const b = baselines();
+    b.backfill([history(START, now - 4 * HOUR)], now - 4 * HOUR);
+    b.freeze('main-db', now - 4 * HOUR);
+    const before = band(b, now);
+    b.backfill(
+      [
+        series(
+          [
+            [now - 2 * HOUR, 9999],
+            [now - HOUR, 9999],
+          ],
+          { periodMs: 5 * MINUTE },
+        ),
+      ],
+      now,
+    );
+    expect(band(b, now)).toEqual(before);
+  });
+
+  test('follows the clock of the zone that it is told', () => {
+    const b = baselines({ timeZone: 'America/New_York' });
+    b.backfill([history(START, now)], now);
+    expectProfile(b, now);
+    expect(() => baselines({ timeZone: 'Mars/Olympus' })).toThrow(RangeError);
+  });
+});
+
+test('the latest of each series is its newest sample alone', () => {
+  const b = baselines();
+  const now = START + 2 * HOUR;
+  poll(b, START, now, wave);
+  poll(b, START, START + 50 * MINUTE, wave, { signal: 'silent' });
+  const [latest, ...others] = b.latest(now);
+  const [whole] = b.readings('main-db', 'blocked_sessions', now);
+  expect(latest).toEqual({ ...whole, samples: whole!.samples.slice(-1) });
+  expect(others).toEqual([]);
+});
+
 test('readings come sorted by labels, each with its own freshness', () => {
   const b = baselines();
   const now = START + 10 * MINUTE;

@@ -44,10 +44,14 @@ export function createFreezes(): Freezes {
     },
     since: (target) => begun.get(target) ?? null,
     leaveOut(target, span) {
-      spans.set(
-        target,
-        [...(spans.get(target) ?? []), span].sort((a, b) => a.from - b.from),
-      );
+      const merged: Span[] = [];
+      for (const one of [...(spans.get(target) ?? []), span].sort((a, b) => a.from - b.from)) {
+        const last = merged.at(-1);
+        // What comes and goes at each poll would be a list as long as the polls are many.
+        if (last === undefined || one.from > last.through) merged.push(one);
+        else merged[merged.length - 1] = { from: last.from, through: Math.max(last.through, one.through) };
+      }
+      spans.set(target, merged);
     },
     leftOut: (target) => spans.get(target) ?? [],
     forget(before) {

@@ -5,6 +5,9 @@ import { createEngine, type Engine, STATE_LENGTH } from './engine.ts';
 import { createRecent, type Recent } from './recent.ts';
 import type { Zone } from './zone.ts';
 
+/** How far readings go back. */
+export const READINGS_MS = 60 * 60_000;
+
 export interface SeriesState {
   /** Sorts by target, signal, labels. */
   readonly key: string;

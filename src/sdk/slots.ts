@@ -128,6 +128,23 @@ export const SLOTS = {
     description: 'URL of an SQS queue',
     pattern: /^https?:\/\/[A-Za-z0-9.:-]+\/[0-9]{12}\/[A-Za-z0-9_-]{1,80}(\.fifo)?$/,
   },
+  collection: {
+    description: 'a collection of the search engine, plain characters only',
+    pattern: /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/,
+  },
+  searchUrl: {
+    description: 'root of the search engine, without a slash at its end',
+    pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?(\/[A-Za-z0-9._-]+)*$/,
+  },
+  fallbackUrl: {
+    description: 'root of the search engine to fall back to, without a slash at its end',
+    pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?(\/[A-Za-z0-9._-]+)*$/,
+  },
+  /** Only evidence that it is ready gives it. */
+  fallbackEngine: {
+    description: 'the engine to fall back to, once its cluster says that it is ready',
+    pattern: /^OPENSEARCH$/,
+  },
   previousVersion: {
     description: 'task-definition revision to go back to',
     pattern: /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$/,

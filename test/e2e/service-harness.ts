@@ -14,6 +14,7 @@ import type { Finding, Incident, Notification } from '../../src/model/index.ts';
 import { newId } from '../../src/new-id.ts';
 import { createPipeline, type Pipeline } from '../../src/pipeline.ts';
 import type { AnyDetector } from '../../src/sdk/detector.ts';
+import { RATES } from '../../src/sources/aws/gate.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { createWatch, loadAllDetectors, type Watch } from '../../src/watch.ts';
 
@@ -44,6 +45,14 @@ export interface ServiceHarness extends AsyncDisposable {
   minutes(count: number, until?: () => boolean): Promise<boolean>;
   firing(detector: string, target?: string): Finding | undefined;
   incidents(): readonly Incident[];
+  /** What was learned so far, for another harness on the same history. */
+  learned(): Learned;
+}
+
+/** Baselines, and what each source knows of before. */
+export interface Learned {
+  readonly baselines: Uint8Array;
+  readonly sources: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface ServiceHarnessOptions {
@@ -54,16 +63,24 @@ export interface ServiceHarnessOptions {
   readonly detectors?: readonly AnyDetector[];
   /** How far the clock goes between polls; default 30 s. */
   readonly stepMs?: number;
-  readonly timeZone?: string;
+  readonly learned?: Learned;
 }
 
 /** The world takes any key; these are no secrets. */
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'AKIAWORLDWORLDWORLD0', AWS_SECRET_ACCESS_KEY: 'world' };
 
+/** A clock that is moved is quicker than the rates that are made for a real one: the gate would wait for real seconds. */
+function openGates(): void {
+  for (const name of Object.keys(RATES) as (keyof typeof RATES)[]) {
+    Object.assign(RATES, { [name]: { perSecond: 10_000, burst: 10_000 } });
+  }
+}
+
 export async function startServiceHarness(options: ServiceHarnessOptions): Promise<ServiceHarness> {
   const { clock, stepMs = 30_000 } = options;
   const log = pino({ level: process.env.HARNESS_LOG ?? 'silent' });
   Object.assign(process.env, CREDENTIALS);
+  openGates();
   const directory = mkdtempSync(join(tmpdir(), 'runbookd-services-'));
   const path = join(directory, 'runbookd.yaml');
   writeFileSync(path, stringify(options.config));
@@ -72,6 +89,13 @@ export async function startServiceHarness(options: ServiceHarnessOptions): Promi
   const watch = createWatch(config, detectors, log);
   const store = await openSqliteStore({ path: ':memory:', log, now: clock.now });
   const baselines = createBaselines({ learningHorizonMs: 15 * 60_000, timeZone: config.timeZone });
+  if (options.learned !== undefined) {
+    baselines.restore(options.learned.baselines);
+    for (const source of watch.sources) {
+      const saved = options.learned.sources.get(source.name);
+      if (saved !== undefined) source.restore(saved);
+    }
+  }
   const notifications: Notification[] = [];
   const errors: string[] = [];
   const pipeline = createPipeline({
@@ -138,6 +162,15 @@ export async function startServiceHarness(options: ServiceHarnessOptions): Promi
             one.detector === detector && one.state === 'firing' && (target === undefined || one.target === target),
         ),
     incidents: () => pipeline.incidents(),
+    learned: () => ({
+      baselines: baselines.snapshot(),
+      sources: new Map(
+        watch.sources.flatMap((one) => {
+          const saved = one.snapshot();
+          return saved === null ? [] : [[one.name, saved] as const];
+        }),
+      ),
+    }),
     async [Symbol.asyncDispose]() {
       await watch.close();
       await store.close();

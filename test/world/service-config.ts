@@ -1,6 +1,6 @@
 /** The configuration that watches a fleet's services, as a user would write it. */
 
-import type { DatabaseSpec, ServiceSpec } from './aws/types.ts';
+import type { Fleet } from './aws/fleet.ts';
 
 /** Where the fleet's applications publish what only they know. */
 export const APP_NAMESPACE = 'Rastup/App';
@@ -50,31 +50,29 @@ function bindings(service: string): Readonly<Record<string, unknown>> {
 }
 
 export interface ServiceConfigOptions {
-  readonly services: readonly ServiceSpec[];
+  /** Names of services of the fleet; default all. */
+  readonly services?: readonly string[];
   readonly dependsOn?: Readonly<Record<string, readonly string[]>>;
-  /** Whether the applications' own metrics are bound too. */
+  /** Whether the applications' own metrics are bound too; default true. */
   readonly app?: boolean;
   readonly health?: Readonly<Record<string, { readonly live: string; readonly ready: string }>>;
 }
 
 /** The `services:` section. */
-export function servicesConfig(options: ServiceConfigOptions): Readonly<Record<string, unknown>> {
-  const { services, dependsOn = {}, app = true, health = {} } = options;
+export function servicesConfig(fleet: Fleet, options: ServiceConfigOptions = {}): Readonly<Record<string, unknown>> {
+  const { services = [...fleet.services.keys()], dependsOn = {}, app = true, health = {} } = options;
   return Object.fromEntries(
-    services.map((spec) => [
-      spec.name,
-      {
-        ecs: { cluster: spec.cluster, service: spec.ecsService ?? `${spec.name}-service` },
-        ...(spec.loadBalancer === undefined || spec.targetGroup === undefined
-          ? {}
-          : { alb: { loadBalancer: spec.loadBalancer, targetGroup: spec.targetGroup } }),
-        ...(spec.logGroup === undefined ? {} : { logs: spec.logGroup }),
-        ...(health[spec.name] === undefined ? {} : { health: health[spec.name] }),
-        dependsOn: dependsOn[spec.name] ?? [],
-        ...(app ? { signals: bindings(spec.name) } : {}),
-      },
-    ]),
+    services.map((name) => {
+      const { facts } = fleet.services.get(name)!;
+      const section = {
+        ecs: { cluster: facts.cluster, service: facts.ecsService },
+        alb: { loadBalancer: facts.loadBalancer, targetGroup: facts.targetGroup },
+        logs: facts.logGroup,
+        ...(health[name] === undefined ? {} : { health: health[name] }),
+        dependsOn: dependsOn[name] ?? [],
+        ...(app ? { signals: bindings(name) } : {}),
+      };
+      return [name, section];
+    }),
   );
 }
-
-export type { DatabaseSpec };

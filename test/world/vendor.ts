@@ -33,7 +33,7 @@ function closing(server: Server): () => Promise<void> {
 }
 
 /** As Atlassian Statuspage's API v2 has it: https://metastatuspage.com/api */
-export async function startVendor(name: string): Promise<Vendor> {
+export async function startVendor(name: string, now: () => number = Date.now): Promise<Vendor> {
   let indicator: Indicator = 'none';
   let incident: string | null = null;
   let since = new Date(0);
@@ -63,10 +63,10 @@ export async function startVendor(name: string): Promise<Vendor> {
   const url = await listening(server);
   return {
     url,
-    say(now, what) {
-      indicator = now;
-      incident = now === 'none' ? null : (what ?? 'Elevated API errors');
-      since = new Date();
+    say(next, what) {
+      indicator = next;
+      incident = next === 'none' ? null : (what ?? 'Elevated API errors');
+      since = new Date(now());
     },
     [Symbol.asyncDispose]: closing(server),
   };

@@ -84,6 +84,23 @@ describe('which came first', () => {
   test.each([
     ['a minute and a half before', deployed(T0 - 150_000), 'supports', 3],
     ['in the same minute: the order is not known', deployed(T0 - 70_000, T0 - 10_000), 'supports', 2.7],
+    [
+      'the same revision anew',
+      deployed(T0 - 150_000, T0 - 150_000, {
+        summary: 'api: deployment of api:512 started anew, same revision',
+        deployment: { version: 'api:512', previous: 'api:512', state: 'started' },
+      }),
+      'supports',
+      1,
+    ],
+    [
+      'completed after it began, started before we look',
+      deployed(T0 + MINUTE, T0 + MINUTE, {
+        deployment: { version: 'api:512', previous: 'api:511', state: 'completed' },
+      }),
+      'neutral',
+      0,
+    ],
     ['twenty minutes before', deployed(T0 - 20 * MINUTE), 'supports', 1],
     ['three hours before', deployed(T0 - 180 * MINUTE), 'neutral', 0],
     ['wholly after', deployed(T0 + 1), 'opposes', -5],

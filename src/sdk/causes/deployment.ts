@@ -74,6 +74,10 @@ function deploymentsOf(changes: readonly Change[], facts: Facts): readonly Chang
   return changes.filter((change) => change.kind === 'deployment' && change.target === facts.on.name);
 }
 
+/** The same revision and, as far as is known, the same image. */
+const isAnew = ({ deployment, summary }: Change): boolean =>
+  deployment?.version !== undefined && deployment.version === deployment.previous && /\banew\b/.test(summary);
+
 const isRollback = (change: Change): boolean => change.deployment?.state === 'rolled_back';
 
 /** How long before the onset it was at least; negative when it was wholly after. */
@@ -98,7 +102,12 @@ function orderProbe(): AnyProbe {
       const before = deployments.filter((change) => change.at.earliest <= facts.onset.latest);
       const last = before.toSorted((a, b) => lead(a.at, facts) - lead(b.at, facts))[0];
       if (last !== undefined) return judgeLead(last, facts, ecs);
-      const after = deployments[0];
+      // What was completed after it began may have begun before it, unless ECS says when it was brought out.
+      const broughtOut = primaryOf(ecs)?.createdAt ?? 0;
+      const after = deployments.find(
+        ({ deployment }) =>
+          deployment?.state !== 'completed' || (deployment.version === ecs?.version && broughtOut > facts.onset.latest),
+      );
       if (after !== undefined) {
         const observed = `${safeName(after.summary, 120)}, but only after ${clockTime(after.at.earliest)}, when it had begun`;
         return opposes(5, observed, { headline: `deployed only after ${clockTime(after.at.earliest)}` });
@@ -121,6 +130,8 @@ function judgeLead(change: Change, facts: Facts, ecs: EcsServiceAnswer | null) {
   const observed = `${safeName(change.summary, 120)} at ${clockTime(change.at.latest)}, ${ago(gap)} before it began`;
   const previous = ecs === null ? change.deployment?.previous : null;
   const slots = previous && facts.on.slots['cluster'] === undefined ? { slots: { previousVersion: previous } } : {};
+  // The same revision anew: no new code, though its tasks read their settings and secrets again.
+  if (gap <= NEAR_MS && isAnew(change)) return supports(1, observed);
   if (gap <= NEAR_MS) {
     // Overlapping intervals do not say which came first.
     const overlaps = change.at.latest > facts.onset.earliest;
@@ -328,6 +339,7 @@ function takenBackByChangeProbe(whenTaken: number, whenNot: number): AnyProbe {
           change !== suspect &&
           (isRollback(change) ||
             (suspect?.deployment?.previous != null &&
+              suspect.deployment.previous !== suspect.deployment.version &&
               change.at.earliest > suspect.at.latest &&
               change.deployment?.version === suspect.deployment.previous)),
       );

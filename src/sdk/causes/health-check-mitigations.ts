@@ -1,6 +1,7 @@
-/** What to look at when a health endpoint fails. Every command here reads only. */
+/** What to look at when a health endpoint fails; and the restart of a service that hangs. */
 
 import type { Mitigation } from '../detector.ts';
+import { serviceLoadMitigations } from './service-load-mitigations.ts';
 import { trafficStoppedMitigations } from './traffic-stopped.ts';
 import { unevenMitigations } from './uneven-mitigations.ts';
 import { unreachableMitigations } from './unreachable-mitigations.ts';
@@ -20,6 +21,13 @@ export const healthCheckMitigations: Readonly<Record<string, Mitigation>> = {
     'Look at what the service says of its health checks',
     'aws logs tail {logGroup} --region {region} --since 15m --filter-pattern "health"',
   ),
+  'restart-hung': {
+    ...serviceLoadMitigations['rolling-restart']!,
+    title: 'Restart the tasks one after another, once their CPU profile or a thread dump is taken',
+    riskText:
+      'every task is replaced by a new one of the same version, draining; what they hung on is gone with them and may come again; there is no undo',
+    precheck: 'curl -v -m 10 {healthUrl}',
+  },
   'follow-redirect': look(
     'Look where it redirects to',
     'curl -sS -I -L -m 10 {healthUrl}',

@@ -5,12 +5,11 @@
 
 import type { HealthCheckResult, Judged } from '../../model/index.ts';
 import type { AnyProbe, Hypothesis } from '../detector.ts';
-import { aroundOnset, ask, probe } from '../detector.ts';
+import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { percent, plural, safeName } from '../format.ts';
+import { percent, safeName } from '../format.ts';
 import {
   answerText,
-  balancerProbe,
   busyProcessProbe,
   endpointsOf,
   failingAddress,
@@ -20,15 +19,14 @@ import {
   namesAnotherProbe,
   pathOf,
   SLOW_MS,
-  servedProbe,
   tasksRunProbe,
-  usersProbe,
   waitsForOthersProbe,
 } from './health-probes.ts';
-import { serviceDatabaseHypotheses, serviceDatabaseUnreachableHypotheses } from './service-database.ts';
+import { balancerProbe, servedProbe, usersProbe } from './served-probes.ts';
 import { FEW_MESSAGES, healthQuestion, logShare, logsQuestion } from './service-questions.ts';
 
 export { healthCheckMitigations } from './health-check-mitigations.ts';
+export { healthDatabaseHypotheses } from './health-database.ts';
 
 /** A cache by one of the names that readiness endpoints, hosts and messages give it, or by its port. */
 const CACHE = /redis|valkey|memcached?|elasticache|cache|\b(?:6379|11211)\b/i;
@@ -83,7 +81,7 @@ export function serviceHung(prior = 0.07): Hypothesis {
       waitsForOthersProbe(3.5),
       namesAnotherProbe(3.5),
     ],
-    mitigations: ['ask-health', 'load-look', 'rolling-restart', 'cpu-profile', 'health-logs'],
+    mitigations: ['ask-health', 'load-look', 'restart-hung', 'cpu-profile', 'health-logs'],
   };
 }
 
@@ -177,8 +175,8 @@ function wayProbe({ failures, weight }: Way): AnyProbe {
     factor: 'answer',
     title: 'at which step our own look fails',
     ask: (_symptom, facts) => healthQuestion(facts),
-    judge(health, _symptom, facts): Judged {
-      const slots = failingAddress(health, facts);
+    judge(health): Judged {
+      const slots = failingAddress(health);
       const failing = endpointsOf(health).filter((one) => !isFine(one));
       const [first] = failing;
       if (first === undefined) return neutral('both endpoints answer again');
@@ -246,78 +244,6 @@ function statusProbe(): AnyProbe {
         });
       }
       return supports(0.5, observed, { headline: `${pathOf(own)} answers ${status ?? '?'}` });
-    },
-  });
-}
-
-/** The causes of a database, beside what the readiness endpoint says of it. Mitigations: those of each cause. */
-export function healthDatabaseHypotheses(): readonly Hypothesis[] {
-  const unreachable = serviceDatabaseUnreachableHypotheses({ readiness: true });
-  const readyCheck = unreachable[0]!.probes.find(({ id }) => id === 'ready-check')!;
-  const pool = serviceDatabaseHypotheses().filter(({ cause }) => cause === 'connection-pool');
-  return [
-    ...unreachable,
-    ...pool.map((hypothesis) => ({ ...hypothesis, probes: [...hypothesis.probes, readyCheck] })),
-    {
-      cause: 'connection-pool',
-      variant: 'own-pool',
-      title: "Connection pool: the service's own pool is used up, while the server has free slots",
-      prior: 0.05,
-      on: 'database',
-      probes: [poolMessagesProbe(), readyCheck, answersProbe(), freeSlotsProbe()],
-      requires: ['pool-messages'],
-      mitigations: ['count-by-state', 'pool-settings'],
-    },
-  ];
-}
-
-function poolMessagesProbe(): AnyProbe {
-  return probe({
-    id: 'pool-messages',
-    factor: 'service-messages',
-    title: "error messages about the service's own pool",
-    ask: (_symptom, facts) => logsQuestion(facts),
-    judge(logs, _symptom, facts) {
-      const found = logShare(logs, facts, ({ kind }) => kind === 'pool-timeout');
-      if (found.all < FEW_MESSAGES) return neutral('no more error messages than before');
-      const observed = `${found.fitting} of ${found.all} more error messages than before say that the pool gives no connection`;
-      if (found.top === null || found.share < 0.05) {
-        return opposes(3, observed, { headline: 'no message is about a pool' });
-      }
-      if (found.share < 0.2) return neutral(observed);
-      return supports(found.share >= 0.5 ? 3.5 : 1.5, `${observed}: ${safeName(found.top.template, 120)}`, {
-        headline: `${percent(found.share)} of the new error messages are about its pool`,
-      });
-    },
-  });
-}
-
-function answersProbe(): AnyProbe {
-  return probe({
-    id: 'reachability',
-    factor: 'way',
-    title: 'whether the server answers us',
-    ask: (_symptom, facts) => ask('postgres.reachability', facts, {}),
-    judge({ reason, step }, _symptom, facts) {
-      if (reason === 'ok') return supports(0.7, `${facts.on.name} answers us`);
-      const observed = `${facts.on.name} does not answer us either, at step ${step}`;
-      return opposes(6, observed, { headline: observed });
-    },
-  });
-}
-
-function freeSlotsProbe(): AnyProbe {
-  return probe({
-    id: 'slots',
-    factor: 'slots',
-    title: 'connection slots of the server',
-    // The window that the other causes of the pool ask about, so that it is asked once.
-    ask: (_symptom, facts) => ask('postgres.sessions', facts, {}, aroundOnset(facts, 50 * 60_000)),
-    judge({ used, usable }) {
-      const part = used / Math.max(usable, 1);
-      const observed = `${used} of ${plural(usable, 'slot')} of the server are used`;
-      if (part >= 0.9) return opposes(5, observed, { headline: observed });
-      return part < 0.8 ? supports(1, `${observed}: the server would give more`) : neutral(observed);
     },
   });
 }

@@ -1,10 +1,10 @@
 /** Probes of a service's health endpoints: what they answered, what their bodies name, and whether anybody else suffers. */
 
 import type { HealthCheckResult, Judged, LogKind, ServiceHealthAnswer, SlotValues } from '../../model/index.ts';
-import type { AnyProbe, Facts } from '../detector.ts';
-import { ask, probe } from '../detector.ts';
+import type { AnyProbe } from '../detector.ts';
+import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { milliseconds, percent, plural, safeName, times } from '../format.ts';
+import { milliseconds, percent, plural, safeName } from '../format.ts';
 import {
   ecsQuestion,
   FEW_MESSAGES,
@@ -13,16 +13,10 @@ import {
   logsQuestion,
   unwantedStops,
 } from './service-questions.ts';
-import { overLevel, riseOf } from './service-series.ts';
+import { overLevel } from './service-series.ts';
 
 /** An answer that takes longer hangs. */
 export const SLOW_MS = 2000;
-/** Of the requests before: with more they are served as ever, with less they hardly are. */
-const AS_EVER = 0.7;
-const HARDLY = 0.4;
-/** Errors within this share of the requests are no harm, whatever they were. */
-const FEW_ERRORS = 0.01;
-
 export function isFine({ status, failure }: HealthCheckResult): boolean {
   return status !== null && status >= 200 && status < 300 && (failure === null || failure === 'too-large');
 }
@@ -36,7 +30,7 @@ const FAILURES: Readonly<Record<NonNullable<HealthCheckResult['failure']>, strin
   dns: 'does not resolve',
   refused: 'refuses the connection',
   timeout: 'does not answer',
-  tls: 'shows a certificate that is not accepted, or fails its TLS handshake',
+  tls: 'fails at TLS (certificate or handshake)',
   reset: 'resets the connection',
   redirect: 'redirects elsewhere',
   'too-large': 'answers more than can be read',
@@ -194,38 +188,6 @@ export function busyProcessProbe(): AnyProbe {
   );
 }
 
-type TargetWeights = Readonly<Record<'allHealthy' | 'noneHealthy' | 'someUnhealthy' | 'timeouts', number>>;
-
-/** What the load balancer, which looks from another side, says of the same service. A weight may have either sign. */
-export function balancerProbe(weights: TargetWeights): AnyProbe {
-  return probe({
-    id: 'targets',
-    factor: 'targets',
-    title: 'whether the load balancer holds the targets for healthy',
-    ask: (_symptom, facts) => ask('alb.targets', facts, {}),
-    judge({ targets, healthy, unhealthy, healthCheck, targetGroupArn }) {
-      const slots = { targetGroupArn };
-      const bad = targets.filter(({ state }) => state === 'unhealthy');
-      const why = bad[0]?.reason ?? null;
-      const check = healthCheck === null ? '' : ` (${safeName(healthCheck, 80)})`;
-      const text = `the load balancer holds ${healthy} of ${plural(healthy + unhealthy, 'target')} for healthy${check}`;
-      const observed = why === null ? text : `${text}: ${safeName(why, 60)}`;
-      if (healthy + unhealthy === 0) return neutral('no target is in use', { slots });
-      const late = bad.filter(({ reason }) => reason === 'Target.Timeout').length;
-      if (late > 0 && late * 2 >= bad.length) return signed(weights.timeouts, observed, { slots });
-      if (unhealthy === 0)
-        return signed(weights.allHealthy, observed, { slots, headline: `${healthy} healthy targets` });
-      const weight = healthy === 0 ? weights.noneHealthy : weights.someUnhealthy;
-      return signed(weight, observed, { slots, headline: `${plural(unhealthy, 'unhealthy target')}` });
-    },
-  });
-}
-
-function signed(weight: number, observed: string, extra: Parameters<typeof neutral>[1]): Judged {
-  if (weight === 0) return neutral(observed, extra);
-  return weight > 0 ? supports(weight, observed, extra) : opposes(weight, observed, extra);
-}
-
 /** Messages about others: whoever waits for them answers late. */
 const ELSEWHERE: readonly LogKind[] = [
   'pool-timeout',
@@ -256,46 +218,8 @@ export function waitsForOthersProbe(weight: number): AnyProbe {
   });
 }
 
-/** Whether requests come in as ever: users take the way that we look at. */
-export function usersProbe(weights: { readonly asEver: number; readonly fewer: number }): AnyProbe {
-  return overLevel(
-    { id: 'users', factor: 'users', title: 'whether requests still come in', signal: 'requests' },
-    (level) => {
-      const up = riseOf(level);
-      if (up === null) return neutral('requests before are not known');
-      const observed = `requests are ${times(up)} what they were`;
-      if (up >= AS_EVER) {
-        return signed(weights.asEver, `${observed}: they get in, so it may be our own look that fails`, {
-          headline: 'requests come in as ever',
-        });
-      }
-      if (up >= HARDLY) return neutral(observed);
-      return signed(weights.fewer, `${observed}: they do not get in either`, { headline: `requests ${times(up)}` });
-    },
-  );
-}
-
-/** A service that serves as ever is well, whatever its health endpoint says. */
-export function servedProbe(): AnyProbe {
-  return overLevel(
-    { id: 'served', factor: 'users', title: 'errors beside their band', signal: 'errors', also: ['requests'] },
-    (errors, _symptom, _facts, other) => {
-      const requests = other('requests');
-      const rise = requests === null ? null : riseOf(requests);
-      const part = requests === null || requests.now <= 0 ? null : errors.now / requests.now;
-      const failing = part === null ? `${errors.now} errors a period` : `${percent(part)} of the requests fail`;
-      const observed = rise === null ? failing : `${failing}, requests are ${times(rise)} what they were`;
-      const isUp =
-        errors.now > Math.max(errors.upper ?? (errors.before ?? 0) * 2, 0) && (part === null || part > FEW_ERRORS);
-      if (isUp) return opposes(4, observed, { headline: failing });
-      if (rise !== null && rise < HARDLY) return opposes(3, observed, { headline: `requests ${times(rise)}` });
-      return rise !== null && rise >= AS_EVER ? supports(2, `${observed}: as ever`) : neutral(observed);
-    },
-  );
-}
-
 /** The slots of the address that fails, for commands that look at its name and certificate. */
-export function failingAddress(health: ServiceHealthAnswer, _facts: Facts): SlotValues {
+export function failingAddress(health: ServiceHealthAnswer): SlotValues {
   const failing = endpointsOf(health).find((one) => !isFine(one));
   return failing === undefined ? {} : addressOf(failing);
 }

@@ -6,7 +6,7 @@
  * window counts only if what is left of it without its worst minutes cannot be chance either.
  */
 
-import type { EpochMs, Interval, Reading } from '../../model/index.ts';
+import type { Band, EpochMs, Interval, Reading } from '../../model/index.ts';
 import { poissonUpperTail, wilsonUpper } from '../../stats/index.ts';
 import { after, align, allFailed, onsetOf, type Pair, type Share, shareOf, worstRate } from './pairs.ts';
 
@@ -47,23 +47,33 @@ export type ErrorRateJudgement =
 /** Below this many requests the baseline's share is taken with one more error instead of Wilson's limit. */
 const FEW_REQUESTS = 10_000;
 const CONFIDENCE = 0.95;
+const HOUR_MS = 3_600_000;
 /** Once departed it clears only below the limit less this share of its distance to the baseline … */
 const CLEAR_SHARE = 0.2;
 /** … or where the baseline by itself brings as many errors this often: one of 20 requests is 5 %, and nothing. */
 const CLEAR_CHANCE = 0.05;
 /** Parts of the short window: minutes of five. A part is never shorter than a period. */
 const PARTS = 5;
-/** Up to this dispersion the worst part alone is left out, beyond it the two worst. */
-const CALM_DISPERSION = 1.1;
-/** What is left must be this improbable. */
-const REST_SIGNIFICANCE = 1e-3;
+/** Days that it takes to know whether the errors of a service come in bursts. */
+const CALM_DAYS = 7;
+/**
+ * Parts that are left out of a window, its worst: one, since a burst takes a minute; of a service that has bursts three,
+ * since three within five minutes come by chance somewhere in a thousand services each week. How improbable what is left
+ * must be. By simulation: see quiet-weeks.test.ts.
+ */
+const CALM = { parts: 1, significance: 3e-4 } as const;
+const BURSTY = { parts: 3, significance: 1e-4 } as const;
 /** Errors beyond the baseline, in clusters, that no burst has: they need no second part. */
 const LARGE_EXCESS = 100;
+
+/** Bursts may take two minutes in a row in which there are few other requests. */
+const TOTAL_PARTS = 2;
 
 interface Baseline {
   readonly rate: number;
   readonly upper: number;
   readonly dispersion: number;
+  readonly calm: boolean;
 }
 
 /**
@@ -81,13 +91,14 @@ export function errorRateAbove(
   const newest = pairs.at(-1);
   if (newest === undefined) return notReady('errors and requests have no time in common');
   const windows = { short: after(pairs, newest.at - rule.shortMs), long: after(pairs, newest.at - rule.longMs) };
-  const baseline = baselineOf(windows.short) ?? baselineOf(windows.long);
+  const baseline = baselineOf(windows.short, errors.periodMs) ?? baselineOf(windows.long, errors.periodMs);
   if (baseline === null) return notReady('the baseline of errors or of requests is not known yet');
   const now = shareOf(windows.short);
   if (active && now.requests === 0) return notReady('no requests in the window');
   const limit = baseline.rate + rule.excess;
   const partMs = Math.max(rule.shortMs / PARTS, errors.periodMs, requests.periodMs);
-  const leftOut = worstParts(baseline, partMs, rule);
+  // Where parts are longer than bursts, a second one is none either.
+  const without = baseline.calm || 2 * partMs >= rule.shortMs ? CALM : BURSTY;
 
   const departed = (window: ErrorRateDeparture['window'], share: Share, tail: number): ErrorRateJudgement => {
     const { index, onset } = onsetOf(pairs, baseline.rate, share.rate, requests.periodMs);
@@ -108,7 +119,9 @@ export function errorRateAbove(
       const share = shareOf(windows[name]);
       const tail = tailOf(share, baseline);
       const much = share.rate > limit && share.errors >= rule.minimumErrors && tail < rule.significance;
-      if (much && lasts(pairs, windows[name], partMs, leftOut, baseline)) return departed(name, share, tail);
+      // Over an hour the rest of a bursty service has bursts in it too.
+      const clusters = name === 'long' ? baseline.dispersion : 1;
+      if (much && lasts(pairs, windows[name], partMs, without, baseline, clusters)) return departed(name, share, tail);
     }
   }
   const failed = allFailed(pairs);
@@ -116,7 +129,7 @@ export function errorRateAbove(
   const parts = partsOf(failed, partMs).filter((part) => part.requests > 0).length;
   // Failures in a row are as many trials as there are clusters of them, and at least one in each part.
   const chance = baseline.upper ** Math.max(parts, run.errors / baseline.dispersion);
-  if (run.errors >= rule.minimumErrors && parts > leftOut && chance < rule.significance) {
+  if (run.errors >= rule.minimumErrors && parts > TOTAL_PARTS && chance < rule.significance) {
     return departed('total-failure', run, chance);
   }
   return { state: 'clear', at: newest.at, rate: now.rate, baseline: baseline.rate };
@@ -125,11 +138,12 @@ export function errorRateAbove(
 const notReady = (because: string): ErrorRateJudgement => ({ state: 'not_ready', because });
 
 /** From the bands under which the pairs were judged; null when none is known. */
-function baselineOf(pairs: readonly Pair[]): Baseline | null {
+function baselineOf(pairs: readonly Pair[], periodMs: number): Baseline | null {
   let errors = 0;
   let requests = 0;
   let seen = Number.NaN;
   let dispersion = 1;
+  let calm = true;
   for (const pair of pairs) {
     const [of, all] = [pair.errors.band, pair.requests.band];
     if (!of.ready || !all.ready || Number.isNaN(of.mean + all.mean)) continue;
@@ -137,22 +151,30 @@ function baselineOf(pairs: readonly Pair[]): Baseline | null {
     requests += all.mean;
     seen = all.mean * Math.min(of.samples, all.samples);
     dispersion = Math.max(1, of.dispersion ?? 1);
+    calm = isCalm(of, periodMs);
   }
   if (Number.isNaN(seen)) return null;
   const rate = requests > 0 ? Math.min(1, errors / requests) : 0;
   // In clusters, there is less to go by.
   const n = seen / dispersion;
   const upper = seen < FEW_REQUESTS ? (rate * n + 1) / (n + 2) : wilsonUpper(rate * n, n, CONFIDENCE);
-  return { rate, upper: Math.max(rate, upper), dispersion };
+  return { rate, upper: Math.max(rate, upper), dispersion, calm };
+}
+
+/**
+ * Whether errors are known to come one by one. An estimate of the dispersion over E rare events is off by 1/√E; two of
+ * these are allowed for. Where nothing is said of it, they are taken to.
+ */
+function isCalm({ profile, samples, mean, dispersion }: Band, periodMs: number): boolean {
+  if (dispersion === undefined) return true;
+  const hours = (samples * periodMs) / HOUR_MS;
+  const days = profile === 'hour_of_week' ? 7 * hours : profile === 'hour_of_day' ? hours : 0;
+  const events = (mean * days * 24 * HOUR_MS) / periodMs;
+  return days >= CALM_DAYS && dispersion <= 1.05 + 2 / Math.sqrt(1 + events);
 }
 
 function tailOf({ errors, requests }: Share, { upper, dispersion }: Baseline): number {
   return poissonUpperTail(errors, requests * upper, dispersion);
-}
-
-/** How many parts a burst or two take: of a calm service, or of parts that are longer than bursts, one. */
-function worstParts({ dispersion }: Baseline, partMs: number, rule: ErrorRateRule): number {
-  return dispersion <= CALM_DISPERSION || 2 * partMs >= rule.shortMs ? 1 : 2;
 }
 
 /** Whether the errors of a window are more than a burst: without its worst parts it is still no chance. */
@@ -160,22 +182,23 @@ function lasts(
   all: readonly Pair[],
   window: readonly Pair[],
   partMs: number,
-  leftOut: number,
+  without: typeof CALM | typeof BURSTY,
   baseline: Baseline,
+  clusters: number,
 ): boolean {
   const share = shareOf(window);
   if (share.errors - share.requests * baseline.upper >= LARGE_EXCESS * baseline.dispersion) return true;
   // Where a window has too few periods, those before it have to tell.
   const newest = all.at(-1)!.at;
-  const parts = [...partsOf(after(all, Math.min(window[0]!.at - 1, newest - (leftOut + 1) * partMs)), partMs)];
+  const parts = [...partsOf(after(all, Math.min(window[0]!.at - 1, newest - (without.parts + 1) * partMs)), partMs)];
   parts.sort((a, b) => b.errors - b.requests * baseline.rate - (a.errors - a.requests * baseline.rate));
   let errors = 0;
   let requests = 0;
-  for (const part of parts.slice(leftOut)) {
+  for (const part of parts.slice(without.parts)) {
     errors += part.errors;
     requests += part.requests;
   }
-  return poissonUpperTail(errors, requests * baseline.upper, baseline.dispersion) < REST_SIGNIFICANCE;
+  return poissonUpperTail(errors, requests * baseline.upper, clusters) < without.significance;
 }
 
 /** Shares of the parts of time that the pairs fall into, counted back from the newest. */

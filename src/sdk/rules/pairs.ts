@@ -61,12 +61,14 @@ export interface Onset {
   readonly onset: Interval;
 }
 
+/** Where all fail, one that does not is still possible. */
+const ALMOST_ALL = 0.999;
 /** Starts that are this much (in log likelihood) less likely than the best are not believed. */
 const UNLIKELY = 2;
 
 /**
- * When a rate rose from `before` to what it has been since: the start that makes the errors most likely as two Poisson
- * processes (the step of Page's CUSUM, Biometrika 41:100, 1954), and how far earlier or later it may have been.
+ * When a rate rose from `before` to what it has been since: the start that makes the errors most likely under two rates
+ * (the step of Page's CUSUM, Biometrika 41:100, 1954), and how far earlier or later it may have been.
  */
 export function onsetOf(pairs: readonly Pair[], before: number, rate: number, periodMs: number): Onset {
   let risen = rate;
@@ -76,8 +78,10 @@ export function onsetOf(pairs: readonly Pair[], before: number, rate: number, pe
   // The window's rate still has the time before in it: once more with the rate since the start that it gave.
   for (let pass = 0; pass < 2; pass++) {
     const base = Math.max(Math.min(before, risen / 2), risen / 1000);
+    const failed = Math.log(risen / base);
+    const passed = Math.log((1 - Math.min(risen, ALMOST_ALL)) / (1 - base));
     const gain = ({ errors, requests }: Pair): number =>
-      errors.value * Math.log(risen / base) - requests.value * (risen - base);
+      errors.value * failed + Math.max(0, requests.value - errors.value) * passed;
     const scores = new Float64Array(pairs.length);
     let score = 0;
     for (let i = pairs.length - 1; i >= 0; i--) {

@@ -29,6 +29,8 @@ export interface GetResult {
   readonly redirectHost: string | null;
   /** Null where it is not whole. */
   readonly body: string | null;
+  /** The `Link` header of the answer, by which some interfaces page; null without one. */
+  readonly link: string | null;
   readonly milliseconds: number;
 }
 
@@ -42,12 +44,14 @@ export async function get(url: string, options: GetOptions, signal: AbortSignal)
   const timer = setTimeout(() => controller.abort(), deadlineMs);
   const limit = AbortSignal.any([signal, controller.signal]);
   let status: number | null = null;
+  let link: string | null = null;
   const result = (rest: Partial<GetResult>): GetResult => ({
     status,
     failure: null,
     code: '',
     redirectHost: null,
     body: null,
+    link,
     milliseconds: Math.max(0, Math.round(monotonic() - started)),
     ...rest,
   });
@@ -72,6 +76,7 @@ export async function get(url: string, options: GetOptions, signal: AbortSignal)
       limit,
     );
     status = response.status;
+    link = response.headers.get('link');
     if (status >= 300 && status < 400 && status !== 304) {
       return result({ failure: 'redirect', redirectHost: hostOf(response.headers.get('location'), url) });
     }
@@ -79,8 +84,7 @@ export async function get(url: string, options: GetOptions, signal: AbortSignal)
     return body === null ? result({ failure: 'too-large' }) : result({ body });
   } catch (error) {
     if (limit.aborted) return result({ failure: 'timeout' });
-    const code = codeOf(error);
-    return result({ failure: failureOf(code), code });
+    return result(failureIn(error));
   } finally {
     clearTimeout(timer);
     // Ends what is left of the response, whose body nobody reads to its end.
@@ -115,6 +119,12 @@ async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   } finally {
     signal.removeEventListener('abort', abort);
   }
+}
+
+/** What an error of a connection means: its kind, and the system's or the TLS library's code. */
+export function failureIn(error: unknown): { readonly failure: Failure; readonly code: string } {
+  const code = codeOf(error);
+  return { failure: failureOf(code), code };
 }
 
 /** fetch says `fetch failed`; what failed is the cause, or the first of several addresses that were tried. */

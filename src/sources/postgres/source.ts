@@ -15,6 +15,8 @@ import { CATALOG_SIGNALS, createCatalogCollector } from './catalog.ts';
 import type { Collector } from './collector.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { becauseOf } from './failure.ts';
+import { createQueriesCollector } from './queries/queries.ts';
+import type { SignalQuery } from './queries/signal-query.ts';
 import { createReplicationCollector, REPLICATION_SIGNALS } from './replication.ts';
 import { createServer, type ManagedServer } from './server.ts';
 import { createStatementsCollector, STATEMENTS_SIGNALS } from './statements.ts';
@@ -25,6 +27,8 @@ export interface PostgresSourceOptions {
   readonly url: string;
   readonly replicas: Readonly<Record<string, { readonly url: string }>>;
   readonly periodsMs: Readonly<Record<'activity' | 'replication' | 'statements' | 'catalog', number>>;
+  /** Signals of the user's own, read from the primary endpoint in a poll group `queries`. Default: none. */
+  readonly queries?: readonly SignalQuery[];
   readonly log: Logger;
 }
 
@@ -51,9 +55,13 @@ interface Group {
 
 const SNAPSHOT_VERSION = 1;
 
-/** Throws POSTGRES_URL; nothing is connected to before the first poll. */
+/**
+ * Throws POSTGRES_URL, and CONFIG_INVALID for a query whose signal has a name that is taken; nothing is connected to before
+ * the first poll.
+ */
 export function createPostgresSource(options: PostgresSourceOptions): Source {
-  const { target, periodsMs, log } = options;
+  const { target, periodsMs, queries = [], log } = options;
+  refuseTaken(target, queries);
   const watch = (name: string, replica: string | null, url: string): Watched => {
     const server = createServer({ target: name, database: target, replica, endpoint: parseEndpoint(name, url) });
     const activity = createActivityCollector(server, { periodMs: periodsMs.activity });
@@ -83,6 +91,11 @@ export function createPostgresSource(options: PostgresSourceOptions): Source {
       const replica = collector.group.split(':').slice(1).join(':');
       return { name: collector.group, collector, watched: replicas.get(replica) ?? primary };
     }),
+    ...(queries.length === 0 ? [] : [createQueriesCollector(primary.server, { queries, log })]).map((collector) => ({
+      name: collector.group,
+      collector,
+      watched: primary,
+    })),
   ];
 
   const collectorFor = (question: Question): Collector | undefined =>
@@ -176,6 +189,16 @@ export function createPostgresSource(options: PostgresSourceOptions): Source {
       );
     }
     watched.breaker = next;
+  }
+}
+
+function refuseTaken(target: string, queries: readonly SignalQuery[]): void {
+  const taken = new Set(POSTGRES_SIGNALS.map(({ signal }) => signal));
+  for (const { signal } of queries) {
+    const key = `databases.${target}.queries.${signal}`;
+    if (taken.has(signal))
+      throw new RunbookdError('CONFIG_INVALID', [`${key}: a signal of that name is there already`]);
+    taken.add(signal);
   }
 }
 

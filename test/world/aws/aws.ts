@@ -11,11 +11,14 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getMetricData, listMetrics } from './api-cloudwatch.ts';
 import { ecsApi } from './api-ecs.ts';
 import { filterLogEvents } from './api-logs.ts';
-import { autoScalingApi, ec2Api, elbApi, type QueryApi, type RoleRule, rdsApi, stsApi } from './api-query.ts';
+import { ec2Api, elbApi } from './api-network.ts';
+import { rdsApi } from './api-rds.ts';
+import { autoScalingApi, type RoleRule, stsApi } from './api-scaling.ts';
 import { lambdaApi, sqsApi } from './api-workers.ts';
 import { createCatalogue } from './catalogue.ts';
 import type { Fleet } from './fleet.ts';
 import { type Api, ApiError, answer, type Call, type Reply, type Result, readCall, refusal } from './protocol.ts';
+import type { QueryApi } from './query-page.ts';
 import { createTrouble, type Trouble } from './trouble.ts';
 
 export interface ReceivedCall {

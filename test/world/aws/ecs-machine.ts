@@ -6,163 +6,32 @@
  * task: PROVISIONING → PENDING → RUNNING (target initial → healthy) → DEACTIVATING → STOPPED, or PENDING → STOPPED.
  * deployment: PRIMARY in progress → completed | failed (→ a new PRIMARY with the old revision); what is replaced is
  * ACTIVE until its last task has stopped.
+ * One file past the usual length, because it is one machine: its states, what moves it, and what it says of itself.
  */
 
-import { type StopContext, type StopDetail, type StopReason, stopDetail } from './ecs-stops.ts';
+import { createFates } from './ecs-fate.ts';
+import {
+  type Deployment,
+  type DeploymentChange,
+  type DeployOrder,
+  type EcsEventRecord,
+  type MachineOptions,
+  type MachineState,
+  NEVER,
+  type Order,
+  ownerOf,
+  type Task,
+} from './ecs-orders.ts';
+import { stopDetail } from './ecs-stops.ts';
 import { hexId, uniform } from './random.ts';
-
-export interface Task {
-  readonly id: string;
-  readonly ordinal: number;
-  /** Which of the wanted tasks it is: 0 … desired − 1. */
-  readonly place: number;
-  readonly deployment: string;
-  readonly revision: number;
-  readonly zone: number;
-  readonly createdAt: number;
-  readonly pullAt: number;
-  /** Infinity while not known to happen, here and below. */
-  startedAt: number;
-  healthyAt: number;
-  stoppingAt: number;
-  stoppedAt: number;
-  stop: StopDetail | null;
-  accounted: boolean;
-  /** A rollback takes the tasks of the old revision over. */
-  adopted: { readonly at: number; readonly deployment: string } | null;
-}
-
-/** The deployment that a task belongs to at a time. */
-export const ownerOf = (task: Task, at: number): string =>
-  task.adopted !== null && task.adopted.at <= at ? task.adopted.deployment : task.deployment;
-
-export interface DeploymentChange {
-  readonly at: number;
-  readonly status: 'PRIMARY' | 'ACTIVE' | 'INACTIVE';
-  readonly rollout: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
-  readonly reason: string;
-}
-
-export interface Deployment {
-  readonly id: string;
-  readonly revision: number;
-  readonly createdAt: number;
-  readonly changes: DeploymentChange[];
-  readonly failedAt: number[];
-  readonly order: DeployOrder | null;
-  /** Between two batches; a deployment is never complete sooner. */
-  readonly paceMs: number;
-  /** Of a rollback: the deployment that failed. */
-  readonly rollbackOf: string | null;
-  readonly source: { readonly id: string; readonly revision: number } | null;
-}
-
-interface Pace {
-  /** From the order to RUNNING, and from there to a healthy target. Defaults 20 and 20. */
-  readonly startSeconds?: number;
-  readonly healthSeconds?: number;
-}
-
-export interface DeployOrder extends Pace {
-  readonly kind: 'deploy';
-  readonly at: number;
-  readonly revision: number;
-  /**
-   * `fails-rollback`: its tasks stop, the circuit breaker takes it back. `stuck`: its tasks stay PENDING, or stop again
-   * and again where `tasksFail` says how. `never-healthy`: its tasks run, fail the load balancer's checks, are replaced.
-   */
-  readonly outcome: 'completes' | 'fails-rollback' | 'stuck' | 'never-healthy';
-  readonly tasksFail?: StopReason;
-  /** Between two batches of new tasks; default 30. */
-  readonly everySeconds?: number;
-  /** How long a failing task lives after RUNNING; default 15. */
-  readonly failAfterSeconds?: number;
-  /** Until the load balancer gives a task of `never-healthy` up; default 90. */
-  readonly graceSeconds?: number;
-}
-
-export interface CrashOrder extends Pace {
-  readonly kind: 'crash';
-  readonly at: number;
-  readonly to: number;
-  /** A task lives so long, ±10 %; default 30. */
-  readonly afterSeconds?: number;
-  readonly reason: StopReason;
-  /** How many of the wanted tasks; default all. */
-  readonly tasks?: number;
-  readonly given?: { readonly [K in keyof StopDetail]?: StopDetail[K] | undefined };
-}
-
-export interface LeakOrder {
-  readonly kind: 'leak';
-  readonly at: number;
-  readonly to: number;
-  /** Memory at the start and its slope, as ratios. */
-  readonly base: number;
-  readonly slopePerHour: number;
-  readonly revision: number | null;
-}
-
-export interface StopOrder {
-  readonly kind: 'stop';
-  readonly at: number;
-  readonly task?: string;
-  readonly count?: number;
-  readonly reason: StopReason;
-  readonly given?: { readonly [K in keyof StopDetail]?: StopDetail[K] | undefined };
-}
-
-export interface ScaleOrder {
-  readonly kind: 'scale';
-  readonly at: number;
-  readonly desired: number;
-}
-
-export interface UnhealthyOrder {
-  readonly kind: 'unhealthy';
-  readonly at: number;
-  readonly to: number;
-  readonly tasks?: number;
-  readonly reason: 'Target.Timeout' | 'Target.ResponseCodeMismatch' | 'Target.FailedHealthChecks';
-  readonly description: string;
-  /** Whether ECS replaces such tasks, as it does after the grace period; then after so many seconds. */
-  readonly replaceAfterSeconds?: number;
-}
-
-export type Order = DeployOrder | CrashOrder | LeakOrder | StopOrder | ScaleOrder | UnhealthyOrder;
-
-export interface MachineOptions {
-  readonly seed: number;
-  readonly service: string;
-  readonly desired: number;
-  readonly revision: number;
-  readonly startedAt: number;
-  readonly circuitBreaker: boolean;
-  readonly port: number;
-  context(deployment: string, revision: number, ordinal: number): StopContext;
-  /** The event's text when there is no room for another task at that time; null when there is. */
-  noRoom(at: number): string | null;
-}
-
-export interface EcsEventRecord {
-  readonly id: string;
-  readonly at: number;
-  readonly message: string;
-}
-
-export interface MachineState {
-  readonly desired: number;
-  readonly deployments: readonly Deployment[];
-  /** Newest first, at most 100. */
-  readonly events: readonly EcsEventRecord[];
-  readonly circuitBreaker: boolean;
-}
 
 export interface EcsMachine {
   setOrders(orders: readonly Order[]): void;
   /** Tasks that exist between the two times: created before `to`, not stopped before `from`. */
   tasks(from: number, to: number): readonly Task[];
   state(at: number): MachineState;
+  /** Newest first, at most 100. */
+  events(at: number): readonly EcsEventRecord[];
   targetProblem(task: Task, at: number): { readonly reason: string; readonly description: string } | null;
 }
 
@@ -170,7 +39,6 @@ const STEP = 2_000;
 const STEADY_EVERY = 6 * 3_600_000;
 const DRAIN = 20_000;
 const PACE = 30_000;
-const NEVER = Number.POSITIVE_INFINITY;
 const MORE = 'For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.';
 
 export function createMachine(options: MachineOptions): EcsMachine {
@@ -201,6 +69,13 @@ export function createMachine(options: MachineOptions): EcsMachine {
   function say(at: number, message: string): void {
     events.push({ id: uuid(`${seed}/${service}/${events.length}`), at, message: `(service ${service}) ${message}` });
   }
+  const { end, why, plan, replan } = createFates({
+    seed,
+    orders: () => orders,
+    desired: () => desired,
+    orderOf: (deployment) => deployments.find(({ id }) => id === deployment)?.order ?? null,
+    context: options.context,
+  });
   const last = <T>(list: readonly T[]): T => list[list.length - 1]!;
   const primary = (): Deployment => deployments.findLast(({ changes }) => last(changes).status === 'PRIMARY')!;
   const change = (deployment: Deployment, at: number, next: Partial<DeploymentChange>): void => {
@@ -271,82 +146,6 @@ export function createMachine(options: MachineOptions): EcsMachine {
     ordinal += 1;
     live.push(task);
     return task;
-  }
-
-  function end(task: Task, at: number, stop: StopDetail, lingerMs: number): void {
-    if (at >= task.stoppingAt) return;
-    task.stoppingAt = at;
-    task.stoppedAt = at + lingerMs;
-    task.stop = stop;
-  }
-  const why = (task: Task, kind: StopReason, given?: StopOrder['given']): StopDetail =>
-    stopDetail(kind, options.context(task.deployment, task.revision, task.ordinal), given);
-
-  /** Fills in what will become of a task, as far as the orders that hold now say. */
-  function plan(task: Task, at: number): void {
-    const order = deployments.find(({ id }) => id === task.deployment)?.order ?? null;
-    const crash = crashFor(task, at);
-    const startMs = (crash?.startSeconds ?? order?.startSeconds ?? 20) * 1_000;
-    task.startedAt = task.createdAt + startMs;
-    task.healthyAt = task.startedAt + (crash?.healthSeconds ?? order?.healthSeconds ?? 20) * 1_000;
-    if (order !== null && order.outcome !== 'completes') {
-      if (order.outcome === 'never-healthy') {
-        task.healthyAt = NEVER;
-        end(task, task.startedAt + (order.graceSeconds ?? 90) * 1_000, why(task, 'health-check'), 10_000);
-      } else if (order.outcome === 'stuck' && order.tasksFail === undefined) {
-        task.startedAt = NEVER;
-        task.healthyAt = NEVER;
-      } else {
-        fail(task, why(task, order.tasksFail ?? 'exit'), (order.failAfterSeconds ?? 15) * 1_000);
-        task.healthyAt = NEVER;
-      }
-    }
-    replan(task, at);
-  }
-
-  const crashFor = (task: Task, at: number): CrashOrder | undefined =>
-    orders.find(
-      (order): order is CrashOrder =>
-        order.kind === 'crash' && order.at <= at && at < order.to && task.place < (order.tasks ?? NEVER),
-    );
-
-  function fail(task: Task, stop: StopDetail, livesMs: number): void {
-    if (!stop.starts) {
-      end(task, task.startedAt, stop, 1_000);
-      task.startedAt = NEVER;
-      task.healthyAt = NEVER;
-    } else {
-      end(task, task.startedAt + livesMs, stop, 2_000);
-    }
-  }
-
-  /** Orders that strike a task that already runs, or is about to. */
-  function replan(task: Task, at: number): void {
-    const crash = crashFor(task, at);
-    if (crash !== undefined && at < task.stoppingAt) {
-      const stop = why(task, crash.reason, crash.given);
-      const lives = (crash.afterSeconds ?? 30) * 1_000 * (0.9 + 0.2 * uniform(seed, task.ordinal, 31));
-      // Those that run already do not die in the same moment.
-      const first = Math.max(at, task.startedAt + lives, crash.at + lives * ((task.place + 1) / desired));
-      const dies = task.startedAt <= at ? first : stop.starts ? task.startedAt + lives : task.startedAt;
-      if (dies < crash.to && task.startedAt <= at) end(task, dies, stop, 2_000);
-      else if (dies < crash.to) fail(task, stop, lives);
-    }
-    for (const leak of orders) {
-      if (leak.kind !== 'leak' || leak.at > at || at >= leak.to || leak.slopePerHour <= 0) continue;
-      if (leak.revision !== null && leak.revision !== task.revision) continue;
-      const from = Math.max(leak.at, task.startedAt);
-      // Tasks do not fill at the same moment: their share of the traffic differs by a few percent.
-      const slope = leak.slopePerHour * (0.94 + 0.12 * uniform(seed, task.ordinal, 41));
-      const full = from + ((1 - leak.base) / slope) * 3_600_000;
-      if (full < leak.to && Number.isFinite(full)) end(task, Math.max(at, full), why(task, 'out-of-memory'), 2_000);
-    }
-    for (const order of orders) {
-      if (order.kind !== 'unhealthy' || order.replaceAfterSeconds === undefined) continue;
-      if (order.at > at || at >= order.to || task.place >= (order.tasks ?? NEVER)) continue;
-      const when = Math.max(order.at, task.startedAt) + order.replaceAfterSeconds * 1_000;
-      if (when < order.to) end(task, Math.max(at, when), why(task, 'health-check'), 10_000);
-    }
   }
 
   function startDeployment(
@@ -609,12 +408,15 @@ export function createMachine(options: MachineOptions): EcsMachine {
       return {
         desired: scales.findLast((scale) => scale.at <= at)?.desired ?? options.desired,
         deployments: deployments.filter(({ createdAt }) => createdAt <= at),
-        events: events
-          .filter((event) => event.at <= at)
-          .sort((a, b) => b.at - a.at)
-          .slice(0, 100),
         circuitBreaker: options.circuitBreaker && !unguarded,
       };
+    },
+    events: (at) => {
+      advance(at);
+      return events
+        .filter((event) => event.at <= at)
+        .sort((a, b) => b.at - a.at)
+        .slice(0, 100);
     },
     targetProblem: (task, at) => {
       for (const order of orders) {

@@ -180,8 +180,8 @@ describe('a deployment, as the clock moves', () => {
       one.crashLoop('api', { at: NOW + 5 * MINUTE, to: NOW + 8 * MINUTE, tasks: 2 });
     }
     for (now = NOW; now < NOW + 12 * MINUTE; now += 1_700) await service();
-    const events = other.services.get('api')!.machine.state(now).events;
-    expect(fleet.services.get('api')!.machine.state(now).events).toEqual(events);
+    const events = other.services.get('api')!.machine.events(now);
+    expect(fleet.services.get('api')!.machine.events(now)).toEqual(events);
     expect(events.length).toBeGreaterThan(20);
   });
 });

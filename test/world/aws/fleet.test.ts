@@ -396,6 +396,41 @@ describe('conditions', () => {
     expect(lambda('Throttles', during)).toBe(0);
   });
 
+  test('answers of the load balancer itself, by code', () => {
+    const fleet = fresh();
+    const read = reader(fleet);
+    fleet.affect({
+      service: 'api',
+      from,
+      effects: { elb: { '502': 0.02, '503': 0.1, '504': 0.01 }, connectionErrors: 0.02 },
+    });
+    const requests = alb(read, 'RequestCount', 'Sum', during)!;
+    const [bad, none, slow] = ['502', '503', '504'].map(
+      (code) => alb(read, `HTTPCode_ELB_${code}_Count`, 'Sum', during)!,
+    );
+    // 503 never reached a target, the others did.
+    expect(none! / (requests + none!)).toBeCloseTo(0.1, 1);
+    expect(bad! / requests).toBeCloseTo(0.02, 2);
+    expect(slow! / requests).toBeCloseTo(0.01, 2);
+    expect(alb(read, 'HTTPCode_ELB_5XX_Count', 'Sum', during)).toBe(bad! + none! + slow!);
+    expect(alb(read, 'TargetConnectionErrorCount', 'Sum', during)! / requests).toBeCloseTo(0.02, 2);
+  });
+
+  test('errors of a version come with it and go with it', () => {
+    const fleet = fresh();
+    const read = reader(fleet);
+    fleet.affect({ service: 'api', from: NOW - 2 * HOUR, effects: { errors: { share: 0.3, version: '512' } } });
+    const share = (at: number): number =>
+      (alb(read, 'HTTPCode_Target_5XX_Count', 'Sum', at) ?? 0) / alb(read, 'RequestCount', 'Sum', at)!;
+    expect(share(during)).toBeLessThan(0.01);
+    fleet.deploy('api', { version: 'api:512', at: NOW - 20 * MINUTE });
+    const rising = minutes(NOW - 20 * MINUTE, 4).map(share);
+    expect(rising).toEqual([...rising].sort((a, b) => a - b));
+    expect(share(during)).toBeCloseTo(0.3, 1);
+    fleet.deploy('api', { version: 'api:511', at: NOW });
+    expect(share(NOW + 6 * MINUTE)).toBeLessThan(0.01);
+  });
+
   test('new tasks are cold for a while', () => {
     const fleet = fresh();
     const read = reader(fleet);

@@ -4,37 +4,18 @@
  * unhappens.
  */
 
+import { type Capacity, type ClusterModel, createCluster, noRoom } from './cluster-model.ts';
 import { createDatabaseModel, type DatabaseChange, type DatabaseModel } from './database-model.ts';
-import type { CrashOrder, DeployOrder, Order, StopOrder, UnhealthyOrder } from './ecs-machine.ts';
+import type { CrashOrder, DeployOrder, Order, StopOrder, UnhealthyOrder } from './ecs-orders.ts';
 import type { StopDetail, StopReason } from './ecs-stops.ts';
 import { createQueueModel, type QueueModel } from './queue-model.ts';
-import { hash, hexId } from './random.ts';
-import { createServiceModel, revisionOf, type ServiceModel } from './service-model.ts';
-import type { Active, ClusterSpec, Condition, FleetOptions } from './types.ts';
+import { hexId } from './random.ts';
+import { revisionOf } from './service-facts.ts';
+import { createServiceModel, type ServiceModel } from './service-model.ts';
+import type { Active, Condition, FleetOptions, ServiceEffects } from './types.ts';
 
 export const ACCOUNT = '123456789012';
 export const REGION = 'us-east-1';
-
-export interface Capacity {
-  readonly from?: number;
-  readonly to?: number;
-  readonly lacks: 'cpu' | 'memory' | 'ports' | 'network-interfaces' | 'instances' | 'fargate-capacity' | 'quota' | null;
-  readonly draining?: number;
-  readonly disconnected?: number;
-  /** Why the Auto Scaling group cannot grow; null: it is at its maximum. */
-  readonly scalingFailure?: string | null;
-}
-
-export interface ClusterFacts extends Required<ClusterSpec> {
-  readonly autoScalingGroup: string | null;
-  readonly instanceIds: readonly string[];
-}
-
-export interface ClusterModel {
-  readonly facts: ClusterFacts;
-  capacities: readonly (Capacity & { readonly from: number; to: number })[];
-  capacityAt(at: number): Capacity | null;
-}
 
 export type Undo = (at?: number) => void;
 
@@ -274,7 +255,7 @@ function leakOrders(model: ServiceModel): Order[] {
 }
 
 /** A fault that names what is not there would change nothing, and a test of it would pass for nothing. */
-function check(model: ServiceModel, effects: import('./types.ts').ServiceEffects): void {
+function check(model: ServiceModel, effects: ServiceEffects): void {
   const { facts } = model;
   for (const scope of [effects.errors, effects.latency]) {
     if (scope?.endpoint !== undefined && !facts.endpoints.some(({ name }) => name === scope.endpoint)) {
@@ -297,56 +278,3 @@ const HEALTH_TEXTS: Readonly<Record<UnhealthyOrder['reason'], string>> = {
   'Target.ResponseCodeMismatch': 'Health checks failed with these codes: [503]',
   'Target.FailedHealthChecks': 'Health checks failed',
 };
-
-function createCluster(spec: ClusterSpec, seed: number): ClusterModel {
-  const launchType = spec.launchType ?? 'EC2';
-  const instances = launchType === 'EC2' ? (spec.instances ?? 10) : 0;
-  const model: ClusterModel = {
-    facts: {
-      cluster: spec.cluster,
-      launchType,
-      containerInsights: spec.containerInsights ?? 'enhanced',
-      instances,
-      instanceCpuUnits: spec.instanceCpuUnits ?? 4096,
-      instanceMemoryMiB: spec.instanceMemoryMiB ?? 15_500,
-      maxInstances: spec.maxInstances ?? instances + 2,
-      autoScalingGroup: launchType === 'EC2' ? `${spec.cluster}-cluster` : null,
-      instanceIds: Array.from(
-        { length: instances },
-        (_, index) => `i-0${hexId(`${seed}/${spec.cluster}/${index}`, 16)}`,
-      ),
-    },
-    capacities: [],
-    capacityAt: (at) => model.capacities.findLast(({ from, to }) => from <= at && at < to) ?? null,
-  };
-  return model;
-}
-
-/** Texts of the ECS developer guide, "Amazon ECS service event messages". */
-function noRoom(cluster: ClusterModel, capacity: Capacity | null): string | null {
-  if (capacity === null || capacity.lacks === null) return null;
-  const more = 'For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.';
-  const instance = hexId(
-    `${cluster.facts.instanceIds[hash(1, 2) % Math.max(1, cluster.facts.instances)] ?? ''}/ci`,
-    32,
-  );
-  const closest = (lacks: string): string =>
-    'was unable to place a task because no container instance met all of its requirements. The closest matching ' +
-    `(container-instance ${instance}) ${lacks}. ${more}`;
-  switch (capacity.lacks) {
-    case 'cpu':
-      return closest('has insufficient CPU units available');
-    case 'memory':
-      return closest('has insufficient memory available');
-    case 'ports':
-      return closest('is already using a port required by your task');
-    case 'network-interfaces':
-      return closest('encountered error "RESOURCE:ENI"');
-    case 'instances':
-      return `was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster. ${more}`;
-    case 'fargate-capacity':
-      return 'was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.';
-    case 'quota':
-      return "was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently.";
-  }
-}

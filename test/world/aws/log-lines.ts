@@ -1,6 +1,6 @@
 /** What the tasks of a service write: a few lines of work, a line for every failed request, and their last words. */
 
-import type { Task } from './ecs-machine.ts';
+import type { Task } from './ecs-orders.ts';
 import { hash, hexId, poisson, uniform } from './random.ts';
 import type { ServiceModel } from './service-model.ts';
 

@@ -4,7 +4,8 @@ import type { Fleet } from './fleet.ts';
 import { REGION } from './fleet.ts';
 import { counted, type Dimensions, latencyStats, type Metric, type MetricName, type Stats } from './metric.ts';
 import { hashText, split } from './random.ts';
-import { type ServiceModel, type Slot, zoneIndex } from './service-model.ts';
+import { zoneIndex } from './service-facts.ts';
+import type { ServiceModel, Slot } from './service-model.ts';
 import { ZONES } from './types.ts';
 
 const NAMESPACE = 'AWS/ApplicationELB';

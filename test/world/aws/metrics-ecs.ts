@@ -3,7 +3,7 @@
  * always, and has metrics of single tasks (dimensions ClusterName, ServiceName, TaskId) with enhanced observability.
  */
 
-import type { Task } from './ecs-machine.ts';
+import type { Task } from './ecs-orders.ts';
 import type { Fleet } from './fleet.ts';
 import { type Dimensions, type Metric, type MetricName, type Stats, single, spread } from './metric.ts';
 import type { ServiceModel, Slot } from './service-model.ts';

@@ -35,7 +35,6 @@ export interface Service {
 export interface Fault {
   /** Share of all requests that fails from the end of the history on. */
   readonly rate: number;
-  readonly minutes: number;
 }
 
 /** mulberry32. */
@@ -62,6 +61,15 @@ function poisson(random: () => number, mean: number): number {
   return k;
 }
 
+/** Of small rates as Poisson; else one by one, or by the normal approximation. */
+function binomial(random: () => number, n: number, p: number): number {
+  if (p < 0.02) return Math.min(n, poisson(random, n * p));
+  if (n * (1 - p) > 200) return Math.min(n, Math.round(n * p + Math.sqrt(1 - p) * (poisson(random, n * p) - n * p)));
+  let k = 0;
+  for (let i = 0; i < n; i++) if (random() < p) k++;
+  return k;
+}
+
 interface Columns {
   readonly requests: Float64Array;
   readonly errors: Float64Array;
@@ -75,7 +83,7 @@ function simulate(service: Service, minutes: number, fault: Fault | null): Colum
     const curve = 1 - 0.4 * Math.cos((2 * Math.PI * i) / DAY);
     let requests = poisson(random, service.perMinute * (fault === null ? curve : 1));
     const rate = fault !== null && i >= from ? fault.rate : service.rate;
-    let errors = Math.min(requests, poisson(random, requests * rate));
+    let errors = binomial(random, requests, rate);
     if (random() < service.burstsPerDay / DAY) {
       const size = 5 + Math.floor(26 * random());
       if (service.extra) {

@@ -1,0 +1,168 @@
+/** One series' way: from polls and history into its recent samples, and from there, when settled, into its baseline. */
+
+import type { EpochMs, Series } from '../model/index.ts';
+import type { DueQueue } from './due.ts';
+import { BUCKET_MS, createEngine } from './engine.ts';
+import type { Freezes } from './freezes.ts';
+import { indexAfter, READINGS_MS, type SeriesState, type SeriesStateOptions } from './series-state.ts';
+
+export interface FeedOptions extends SeriesStateOptions {
+  readonly learningHorizonMs: number;
+  readonly freezes: Freezes;
+  readonly due: DueQueue<SeriesState>;
+}
+
+export interface Feed {
+  /** Judges new and changed samples. Gives the number of samples refused. */
+  observe(state: SeriesState, series: Series, now: EpochMs): number;
+  /** Learns a portion of history. Gives the number of samples refused. */
+  backfill(state: SeriesState, series: Series, now: EpochMs): number;
+  /** Learns what is due, and sets when there will be more. */
+  learn(state: SeriesState, now: EpochMs): void;
+  schedule(state: SeriesState): void;
+}
+
+const MAX_RECENT = 8_192;
+/** A backend's clock may be ahead of ours by this much, or by a period. Later samples are of a clock that was set back. */
+const AHEAD_MS = 60_000;
+/** Between two portions of history. */
+const PORTIONS_MS = 2 * 60_000;
+
+export const newestAllowed = (now: EpochMs, periodMs: number): EpochMs => now + Math.max(AHEAD_MS, periodMs);
+
+export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }: FeedOptions): Feed {
+  /** Due when a sample passes the horizon that is not of the bucket that is being learned. */
+  function schedule(state: SeriesState): void {
+    const { recent, learnedThrough } = state;
+    const index = learnedThrough < 0 ? 0 : recent.lowerBound((Math.floor(learnedThrough / BUCKET_MS) + 1) * BUCKET_MS);
+    if (index < recent.length) due.at(state, Math.max(recent.timeAt(index) + learningHorizonMs, state.learnAfter));
+  }
+
+  function observe(state: SeriesState, series: Series, now: EpochMs): number {
+    let refused = 0;
+    const { engine, recent } = state;
+    const newest = newestAllowed(now, series.periodMs);
+    state.periodMs = series.periodMs;
+    engine.periodMs = series.periodMs;
+    state.seenAt = now;
+    // After a backward clock step: what the wrong clock stamped would stay the newest for the size of the step.
+    if (recent.length > 0 && recent.timeAt(recent.length - 1) > newest) recent.dropFrom(indexAfter(recent, newest));
+    if (state.learnedThrough > newest) state.learnedThrough = now;
+    let changed = false;
+    // The same points are sent again at each poll, oldest first.
+    for (let i = recent.known(series.times, series.values); i < series.times.length; i++) {
+      const at = series.times[i]!;
+      const value = series.values[i]!;
+      if (!Number.isFinite(value) || !(at >= 0 && at <= newest)) {
+        refused++;
+        continue;
+      }
+      const index = recent.lowerBound(at);
+      if (index < recent.length && recent.timeAt(index) === at && recent.valueAt(index) === value) {
+        // One that nothing was known for when it came is judged as soon as there is something.
+        if (!recent.bandAt(index).ready) recent.judge(index, engine.expected(at));
+        continue;
+      }
+      recent.upsert(at, value, engine.expected(at));
+      changed = true;
+    }
+    if (!changed) return refused;
+    const over = recent.length - MAX_RECENT;
+    if (over > 0) {
+      recent.dropBefore(over);
+      refused += over;
+    }
+    schedule(state);
+    return refused;
+  }
+
+  function backfill(state: SeriesState, series: Series, now: EpochMs): number {
+    if (series.times.length === 0) return 0;
+    const { engine, recent } = state;
+    state.seenAt = now;
+    state.learnAfter = now + PORTIONS_MS;
+    if (series.times[0]! <= state.learnedThrough && engine.filled() < stateOptions.warmupBuckets) {
+      engine.reset();
+      state.learnedThrough = -1;
+    }
+    const { times, values, refused } = learnable(state, series, now);
+    engine.observe(times, values, series.periodMs);
+    if (times.length > 0) state.learnedThrough = times.at(-1)!;
+    const newest = newestAllowed(now, series.periodMs);
+    for (let i = 0; i < series.times.length; i++) {
+      const at = series.times[i]!;
+      if (series.periodMs !== state.periodMs || !(at > now - READINGS_MS && at <= newest)) continue;
+      const index = recent.lowerBound(at);
+      // What was polled is newer than what history says of the same time.
+      if (index < recent.length && recent.timeAt(index) === at) continue;
+      if (Number.isFinite(series.values[i]!)) recent.upsert(at, series.values[i]!, engine.expected(at));
+    }
+    for (let i = 0; i < recent.length; i++) {
+      if (!recent.bandAt(i).ready) recent.judge(i, engine.expected(recent.timeAt(i)));
+    }
+    schedule(state);
+    return refused;
+  }
+
+  /** Of a portion of history, what is past the horizon, newer than what was learned, and of no incident. */
+  function learnable(state: SeriesState, series: Series, now: EpochMs): Learnable {
+    const since = freezes.since(state.target) ?? Number.POSITIVE_INFINITY;
+    const leftOut = freezes.leftOut(state.target);
+    const until = Math.min(now - learningHorizonMs, since);
+    let last = state.learnedThrough;
+    const times = new Float64Array(series.times.length);
+    const values = new Float64Array(series.times.length);
+    let count = 0;
+    let refused = 0;
+    for (let i = 0; i < series.times.length; i++) {
+      const at = series.times[i]!;
+      const value = series.values[i]!;
+      if (!(at > last && at >= 0 && at < until)) continue;
+      if (leftOut.some((span) => at >= span.from && at <= span.through)) continue;
+      if (!Number.isFinite(value)) {
+        refused++;
+        continue;
+      }
+      last = at;
+      times[count] = at;
+      values[count++] = value;
+    }
+    return { times: times.subarray(0, count), values: values.subarray(0, count), refused };
+  }
+
+  function learn(state: SeriesState, now: EpochMs): void {
+    const { engine, recent, target, periodMs } = state;
+    const to = recent.lowerBound(now - learningHorizonMs);
+    let from = indexAfter(recent, state.learnedThrough);
+    const upTo = (index: number): void => {
+      if (index <= from) return;
+      const { times, values } = recent.columns(from, index);
+      engine.observe(times, values, periodMs);
+      from = index;
+    };
+    if (from < to) {
+      state.learnedThrough = recent.timeAt(to - 1);
+      for (const span of freezes.leftOut(target)) {
+        upTo(Math.min(to, recent.lowerBound(span.from)));
+        from = Math.max(from, Math.min(to, indexAfter(recent, span.through)));
+      }
+      const since = freezes.since(target);
+      upTo(since === null ? to : Math.min(to, recent.lowerBound(since)));
+      if (from < to) {
+        state.held ??= createEngine({ unit: state.unit, ...stateOptions });
+        const { times, values } = recent.columns(from, to);
+        state.held.observe(times, values, periodMs);
+      }
+    }
+    recent.dropBefore(Math.min(indexAfter(recent, state.learnedThrough), recent.lowerBound(now - READINGS_MS)));
+    schedule(state);
+  }
+
+  return { observe, backfill, learn, schedule };
+}
+
+interface Learnable {
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  readonly refused: number;
+}

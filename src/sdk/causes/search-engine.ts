@@ -1,0 +1,93 @@
+/** The search engine itself does not serve: it cannot be reached, is not ready, or has no disk or memory left. */
+
+import type { Judged, SearchEngineAnswer } from '../../model/index.ts';
+import type { AnyProbe, Hypothesis } from '../detector.ts';
+import { neutral, opposes, supports } from '../evidence.ts';
+import { percent, safeName } from '../format.ts';
+import { engineProbe, fallbackProbe } from './search-probes.ts';
+import { overLevel } from './service-series.ts';
+
+export type EngineDownVariant = 'unreachable' | 'not-ready' | 'out-of-disk' | 'out-of-memory';
+
+const TITLES: Readonly<Record<EngineDownVariant, string>> = {
+  unreachable: 'it does not answer',
+  'not-ready': 'it answers that it is not ready: it starts, or lags behind',
+  'out-of-disk': 'it has no disk left and refuses writes',
+  'out-of-memory': 'it has no memory left and refuses writes',
+};
+
+const PRIORS: Readonly<Record<EngineDownVariant, number>> = {
+  unreachable: 0.1,
+  'not-ready': 0.06,
+  'out-of-disk': 0.06,
+  'out-of-memory': 0.06,
+};
+
+export function searchEngineDownHypotheses(): readonly Hypothesis[] {
+  return (['unreachable', 'not-ready', 'out-of-disk', 'out-of-memory'] as const).map((variant) => ({
+    cause: 'search-engine-down',
+    variant,
+    title: `Search engine down: ${TITLES[variant]}`,
+    prior: PRIORS[variant],
+    on: 'self',
+    requires: ['engine'],
+    probes: [
+      engineProbe({ id: 'engine', factor: 'engine', title: 'what the search engine says of itself' }, (engine) =>
+        judgeEngine(engine, variant),
+      ),
+      ...(variant === 'unreachable' ? [silentProbe()] : []),
+      fallbackProbe(),
+    ],
+    mitigations:
+      variant === 'unreachable' || variant === 'not-ready'
+        ? ['engine-health', 'fallback', 'engine-resources']
+        : ['engine-resources', 'fallback', 'engine-health'],
+  }));
+}
+
+/** Which of them it is; null where it is well. */
+function variantOf({ healthy, problem }: SearchEngineAnswer): EngineDownVariant | null {
+  if (problem === 'OUT_OF_DISK') return 'out-of-disk';
+  if (problem === 'OUT_OF_MEMORY') return 'out-of-memory';
+  if (healthy === null) return 'unreachable';
+  return healthy ? null : 'not-ready';
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  refused: 'refuses connections',
+  timeout: 'does not answer in time',
+  reset: 'closes connections before it answers',
+  dns: 'has a name that cannot be resolved',
+  tls: 'fails in TLS',
+};
+
+function judgeEngine(engine: SearchEngineAnswer, variant: EngineDownVariant): Judged {
+  const host = safeName(engine.host, 80);
+  const found = variantOf(engine);
+  const full = [
+    engine.diskRatio === null ? null : `disk ${percent(engine.diskRatio)}`,
+    engine.memoryRatio === null ? null : `memory ${percent(engine.memoryRatio)}`,
+  ].filter((one) => one !== null);
+  const figures = full.length === 0 ? '' : ` (${full.join(', ')})`;
+  if (found === null) return opposes(5, `${host} says that it is well${figures}`, { headline: `${host} is well` });
+  const problem = engine.problem ?? '';
+  const said =
+    found === 'unreachable'
+      ? (WORDS[problem] ?? `answers ${safeName(problem, 40)}`)
+      : `says ${problem === '' ? 'that it is not ok' : safeName(problem, 40)}`;
+  const observed = `${host} ${said}${figures}`;
+  if (found !== variant) return opposes(4, observed, { headline: `${host} ${said}` });
+  // Out of disk or memory it may still search: then only what should have been written is missing.
+  return supports(engine.healthy === true ? 5 : 6, observed, { headline: `${host} ${said}` });
+}
+
+/** Where the engine could not be asked just now. */
+function silentProbe(): AnyProbe {
+  return overLevel(
+    { id: 'engine-up', factor: 'engine', title: 'whether the engine answered in the polls', signal: 'search_up' },
+    (level) =>
+      level.now === 0
+        ? supports(2.5, 'the engine has not been well in the last polls')
+        : neutral('the engine has answered the polls'),
+  );
+}

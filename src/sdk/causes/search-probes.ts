@@ -1,0 +1,159 @@
+/** What several causes of search trouble look at: the engine itself, its fallback, and signals of what search depends on. */
+
+import type { Change, Judged, Question, SearchEngineAnswer, SlotValues } from '../../model/index.ts';
+import type { Answered, AnyProbe, Facts } from '../detector.ts';
+import { aroundOnset, probe, rightNow } from '../detector.ts';
+import { neutral, opposes, supports } from '../evidence.ts';
+import { clockTime, count, duration, percent, safeName } from '../format.ts';
+import { changesQuestion } from './service-questions.ts';
+import { isAfterOnset, type Level, levelsOf, riseOf } from './service-series.ts';
+
+const MINUTE_MS = 60_000;
+const NEAR_MS = 15 * MINUTE_MS;
+const RECENT_MS = 30 * MINUTE_MS;
+
+function engineQuestion(facts: Facts): Question<'search.engine'> {
+  return { kind: 'search.engine', target: facts.target.name, window: rightNow(facts), params: {} };
+}
+
+export function engineProbe(
+  definition: { readonly id: string; readonly factor: string; readonly title: string },
+  judge: (engine: SearchEngineAnswer, facts: Facts) => Judged,
+): AnyProbe {
+  return probe<'search.engine'>({
+    ...definition,
+    ask: (_symptom, facts) => engineQuestion(facts),
+    judge: (engine, _symptom, facts) => judge(engine, facts),
+  });
+}
+
+/** Decides nothing: it says whether the switch that the runbook names may be shown. */
+export function fallbackProbe(): AnyProbe {
+  return probe<'search.fallback'>({
+    id: 'fallback',
+    factor: 'fallback',
+    title: 'whether the engine to fall back to is ready',
+    ask: (_symptom, facts) => ({
+      kind: 'search.fallback',
+      target: facts.target.name,
+      window: rightNow(facts),
+      params: {},
+    }),
+    judge({ host, status, nodes, unassignedShards, activeShardsRatio, ready }, _symptom, facts) {
+      const text = `OpenSearch on ${safeName(host, 80)} is ${status} with ${count(nodes)} nodes, ${percent(activeShardsRatio)} of its shards active, ${count(unassignedShards)} not assigned`;
+      const slots: SlotValues = { ...(ready ? { fallbackEngine: 'OPENSEARCH' } : {}), ...targetSlots(facts) };
+      return neutral(ready ? `${text}: ready` : `${text}: not ready to take over`, { slots });
+    },
+  });
+}
+
+/** The addresses of the search target, where the cause is about another one. */
+export function targetSlots(facts: Facts): SlotValues {
+  const names = ['searchUrl', 'fallbackUrl', 'functionName', 'region'];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = facts.target.slots[name];
+      return value === undefined || facts.on.slots[name] !== undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+const seriesOf = (facts: Facts, target: string, signal: string): Question<'series'> => ({
+  kind: 'series',
+  target,
+  window: aroundOnset(facts, 30 * MINUTE_MS),
+  params: { signal },
+});
+
+/** A signal of everything that search depends on: whoever has it answers. */
+function dependencyQuestions(facts: Facts, signal: string): readonly Question<'series'>[] {
+  return facts.target.dependsOn.map((target) => seriesOf(facts, target, signal));
+}
+
+/** The level of a signal where it is known, of the dependency where it rose most. */
+function dependencyLevel(facts: Facts, signal: string, answered: Answered): Level | null {
+  const levels = dependencyQuestions(facts, signal).flatMap((question) =>
+    levelsOf(answered(question)?.points ?? [], facts),
+  );
+  return levels.reduce<Level | null>((most, one) => (most === null || rise(one) > rise(most) ? one : most), null);
+}
+
+const rise = (level: Level): number => riseOf(level) ?? level.now;
+
+/** So many more rows than usual are no busy minute. */
+const BACKLOG = { ratio: 3, rows: 100 } as const;
+
+/** Whether a backlog stands far above what it was; null where what it was is not known. */
+export function isBackedUp(level: Level): boolean | null {
+  if (level.before === null) return null;
+  const limit = Math.max(level.before * BACKLOG.ratio, level.before + BACKLOG.rows, level.upper ?? 0);
+  return level.now > limit;
+}
+
+/** Over a signal of whichever dependency has it: the level is null where none has. */
+export function dependencyProbe(
+  definition: { readonly id: string; readonly factor: string; readonly title: string },
+  signal: string,
+  judge: (level: Level | null) => Judged,
+): AnyProbe {
+  return probe<'changes'>({
+    ...definition,
+    // Who has it is not known beforehand: it is looked up beside a question that every walk asks.
+    ask: (_symptom, facts) => changesQuestion(facts),
+    also: (_symptom, facts) => dependencyQuestions(facts, signal),
+    judge: (_changes, _symptom, facts, answered) => judge(dependencyLevel(facts, signal, answered)),
+  });
+}
+
+/** For causes that leave the outbox alone: rows that wait there explain more. */
+export function noBacklogProbe(ifFlat: number, ifUp: number): AnyProbe {
+  const title = 'whether changes wait in the outbox';
+  return dependencyProbe({ id: 'no-backlog', factor: 'outbox', title }, 'outbox_pending', (level) => {
+    const up = level === null ? null : isBackedUp(level);
+    if (level === null || up === null) return neutral('how many changes wait in the outbox is not known');
+    const text = `${count(level.now)} changes wait in the outbox, ${count(level.before ?? 0)} before`;
+    if (!up) return ifFlat === 0 ? neutral(text) : supports(ifFlat, `${text}: no backlog`);
+    return opposes(ifUp, `${text}, which explains more`, { headline: `outbox ${count(level.now)} behind` });
+  });
+}
+
+/** Deployments and flags of whoever searches, fills the index or runs the engine, around the onset. */
+const versionsOf = (changes: readonly Change[], facts: Facts): readonly Change[] =>
+  changes.filter(
+    ({ kind, at }) => (kind === 'deployment' || kind === 'flag') && at.latest >= facts.onset.earliest - RECENT_MS,
+  );
+
+/** Weights of a version near before, of none, and of one that came only afterwards. */
+export function newQueriesProbe(weights: {
+  readonly near: number;
+  readonly none: number;
+  readonly after: number;
+}): AnyProbe {
+  return probe<'changes'>({
+    id: 'new-queries',
+    factor: 'version',
+    title: 'deployments and flags in the 30 min before, which bring other queries',
+    ask: (_symptom, facts) => changesQuestion(facts),
+    judge({ changes }, _symptom, facts) {
+      const found = versionsOf(changes, facts);
+      const before = found.findLast((one) => !isAfterOnset(one.at.earliest, facts));
+      if (before !== undefined) {
+        const gap = Math.max(0, facts.onset.latest - before.at.latest);
+        const observed = `${safeName(before.target, 60)}: ${safeName(before.summary, 120)} at ${clockTime(before.at.latest)}, ${duration(gap / 1000)} before it began`;
+        const previous = before.deployment?.previous ?? null;
+        const slots = previous === null ? {} : { service: before.target, previousVersion: previous };
+        const headline = `after ${safeName(before.summary, 60)}`;
+        return supports(gap <= NEAR_MS ? weights.near : weights.near / 3, observed, { headline, slots });
+      }
+      const after = found[0];
+      if (after !== undefined) {
+        const observed = `${safeName(after.summary, 120)}, but only after ${clockTime(after.at.earliest)}, when it had begun`;
+        return opposes(weights.after, observed, { headline: 'deployed only after it began' });
+      }
+      const observed = 'no deployment and no flag in the 30 min before';
+      return weights.none === 0
+        ? neutral(observed)
+        : opposes(weights.none, observed, { headline: 'nothing was deployed' });
+    },
+  });
+}

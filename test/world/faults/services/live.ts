@@ -1,0 +1,2 @@
+import type { ServiceFault } from './fault.ts';
+export const liveFaults: readonly ServiceFault[] = [];

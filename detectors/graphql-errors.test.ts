@@ -309,13 +309,13 @@ describeDetector(detector, {
     },
     {
       name: 'nothing could be seen',
-      readings: [...ALL_FAIL].map((one) => ({ ...one })),
+      readings: ALL_FAIL,
       answers: { series: unknownAnswer('no_data', 'none') },
       verdict: 'inconclusive',
     },
     {
       name: 'everything was seen, and nothing explains it',
-      readings: ALL_FAIL,
+      readings: [...ALL_FAIL, hostLatency('api.stripe.com', 0.3, 0.3), hostLatency('api.twilio.com', 0.25, 0.25)],
       answers: { ...CALM, 'logs.errors': logs([template('Error: odd', 'other', 30, { before: 28 })], even(5)) },
       verdict: 'unclear',
       check: (diagnosis) => expect(diagnosis.causes.every((one) => one.confidence < 0.3)).toBe(true),

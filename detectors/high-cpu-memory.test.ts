@@ -401,6 +401,13 @@ describeDetector(detector, {
       atLeast: 0.93,
     },
     {
+      name: 'memory that is full at once, and tasks that are killed for it',
+      readings: [memory(0.5, [0.95, 0.96, 0.97, 0.96, 0.97, 0.96]), requests()],
+      answers: { ...CALM, 'ecs.service': service({ running: 2, stopped: [killed(1), killed(2), killed(3)] }) },
+      first: { cause: 'service-crashed', variant: 'out-of-memory' },
+      atLeast: 0.9,
+    },
+    {
       name: 'memory that grows because the traffic does is no leak',
       readings: [leaking, requests(LEAK.map((value) => 5400 + (value - 0.6) * 18_000))],
       answers: CALM,

@@ -1,18 +1,22 @@
 import {
   beyond,
   cpuThrottled,
+  crashedMitigations,
   type Departure,
   defineDetector,
   deploymentHypotheses,
   deploymentMitigations,
   forecastText,
+  type Hypothesis,
   hotTask,
   integer,
+  killedForMemory,
   latencyText,
   lessEfficientCode,
   lifecycleOptions,
   memoryGrowth,
   memoryLeak,
+  mitigationsOf,
   number,
   percent,
   points,
@@ -85,23 +89,49 @@ function isWorse(reading: Reading | undefined, ratio: number, floor: number): bo
   return value > band.upper && value >= ratio * band.expected && value - band.expected >= floor;
 }
 
-/** What users feel of it, in words; empty when nothing. */
-function harmOf(p95: Reading | undefined, errors: Reading | undefined, requests: Reading | undefined): string {
-  const texts: string[] = [];
+/** What was borne for so long without harm does not do harm now by itself. */
+const BORNE_MS = 15 * 60_000;
+
+/** When the present run above the band began; a single sample back within it does not end a run. */
+function worseSince({ samples }: Reading): number {
+  const isOver = (index: number): boolean => {
+    const sample = samples[index];
+    return sample?.band.ready === true && sample.value > sample.band.upper;
+  };
+  let start = samples.length - 1;
+  for (let index = start; isOver(index) || isOver(index - 1); index--) if (isOver(index)) start = index;
+  return samples[start]?.at ?? Number.POSITIVE_INFINITY;
+}
+
+interface Harm {
+  readonly text: string;
+  readonly since: number;
+}
+
+/** What users feel, in words, and since when. */
+function harmsOf(
+  p95: Reading | undefined,
+  errors: Reading | undefined,
+  requests: Reading | undefined,
+): readonly Harm[] {
+  const found: Harm[] = [];
   const slow = p95?.samples.at(-1);
-  if (slow !== undefined && isWorse(p95, 1.25, 0.025))
-    texts.push(`p95 is ${latencyText(slow.value)} (baseline ${latencyText(slow.band.expected)})`);
+  if (p95 !== undefined && slow !== undefined && isWorse(p95, 1.25, 0.025))
+    found.push({
+      since: worseSince(p95),
+      text: `p95 is ${latencyText(slow.value)} (baseline ${latencyText(slow.band.expected)})`,
+    });
   const failed = errors?.samples.at(-1)?.value ?? 0;
   const all = requests?.samples.at(-1)?.value ?? 0;
   // Half a point of all requests, as the rule for errors has it.
-  if (isWorse(errors, 1.5, Math.max(5, 0.005 * all)) && all > 0)
-    texts.push(`${percent(failed / all)} of requests fail`);
-  return texts.join(', ');
+  if (errors !== undefined && isWorse(errors, 1.5, Math.max(5, 0.005 * all)) && all > 0)
+    found.push({ since: worseSince(errors), text: `${percent(failed / all)} of requests fail` });
+  return found;
 }
 
 function judgeResource(resource: Resource, o: Options, active: boolean, context: Context): RuleSymptom | null {
   const { subject, name, mean, max } = resource;
-  const { target, harm } = context;
+  const { target } = context;
   const many = { need: o.needPeriods, of: Math.max(o.needPeriods, o.ofPeriods) };
   const over = (reading: Reading | undefined, limit: number, clear: number): Departure | null =>
     reading === undefined ? null : beyond(reading, { limit: limit / 100, clear: clear / 100, ...many }, active);
@@ -110,6 +140,10 @@ function judgeResource(resource: Resource, o: Options, active: boolean, context:
   const departure = all ?? one;
   if (departure === null) return null;
   const { latest, onset } = departure;
+  const harm = context.harms
+    .filter(({ since }) => since <= onset.latest + BORNE_MS)
+    .map(({ text }) => text)
+    .join(', ');
   const beside = (one === null ? max : mean)?.samples.at(-1);
   const left = subject === 'memory' ? secondsToLimit(memoryGrowth(mean?.samples ?? []), latest.value) : null;
   const soon = left !== null && left <= o.forecastHours * 3600 ? left : null;
@@ -140,7 +174,7 @@ const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text
 
 interface Context {
   readonly target: string;
-  readonly harm: string;
+  readonly harms: readonly Harm[];
   readonly beside: readonly (Reading | undefined)[];
 }
 
@@ -158,6 +192,16 @@ function severityOf({ subject, harmed, urgent, soon }: Weight, o: Options): Seve
   if (soon !== null && soon <= o.forecastErrorMinutes * 60) return 'error';
   return urgent || soon !== null || harmed ? 'warning' : 'info';
 }
+
+const hypotheses: readonly Hypothesis[] = [
+  killedForMemory(),
+  trafficSurge(0.15),
+  lessEfficientCode(['rollback']),
+  hotTask(),
+  memoryLeak(),
+  cpuThrottled(),
+  ...withLoadDoubts(deploymentHypotheses({ prior: 0.15 }), { cost: true }),
+];
 
 export const detector = defineDetector({
   id: 'high-cpu-memory',
@@ -181,7 +225,7 @@ export const detector = defineDetector({
     const [p95, errors, requests] = ['latency_p95', 'errors', 'requests'].map(plain);
     const context: Context = {
       target: target.name,
-      harm: harmOf(p95, errors, requests),
+      harms: harmsOf(p95, errors, requests),
       beside: [requests, p95, errors],
     };
     const symptoms: RuleSymptom[] = [];
@@ -201,13 +245,6 @@ export const detector = defineDetector({
     if (times.length === 0) return { state: 'no_data', signals: ['cpu', 'memory'] };
     return { state: 'judged', at: Math.max(...times), symptoms, unjudged };
   },
-  hypotheses: [
-    trafficSurge(0.15),
-    lessEfficientCode(['rollback']),
-    hotTask(),
-    memoryLeak(),
-    cpuThrottled(),
-    ...withLoadDoubts(deploymentHypotheses({ prior: 0.15 }), { cost: true }),
-  ],
-  mitigations: { ...deploymentMitigations, ...serviceLoadMitigations },
+  hypotheses,
+  mitigations: mitigationsOf(hypotheses, crashedMitigations, deploymentMitigations, serviceLoadMitigations),
 });

@@ -499,6 +499,17 @@ const unreachable = (variant: string, answer: ReachabilityAnswer, commands: read
     commands,
   );
 
+const killed = (secondsAgo: number): EcsServiceAnswer['stopped'][number] => ({
+  id: `${String(secondsAgo).padStart(4, '0')}`.padEnd(32, 'c'),
+  version: 'api:511',
+  kind: 'out-of-memory',
+  stopCode: 'EssentialContainerExited',
+  reason: 'Essential container in task exited',
+  startedAt: NOW - (secondsAgo + 40) * 1000,
+  stoppedAt: NOW - secondsAgo * 1000,
+  containers: [{ name: 'app', exitCode: 137, reason: 'OutOfMemoryError: Container killed due to memory usage' }],
+});
+
 describeDetector(detector, {
   target: API,
   dependencies: [DB, STRIPE],
@@ -630,6 +641,13 @@ describeDetector(detector, {
         expect(diagnosis.causes[0]!.evidence[0]!.headline).toBe('1 min 30 s after 512 was brought out');
         expect(diagnosis.causes[0]!.mitigations.find((one) => one.id === 'rollback')).toHaveProperty('withheld');
       },
+    },
+    {
+      name: 'tasks are killed over and over, and the load balancer has nobody to ask',
+      readings: FIRING,
+      answers: { ...CALM, 'ecs.service': ecs({ running: 2, stopped: [10, 40, 70, 100].map(killed) }) },
+      first: { cause: 'service-crashed', on: 'api' },
+      atLeast: 0.9,
     },
     {
       name: 'ECS has taken the bad version back by itself',

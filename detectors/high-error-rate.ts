@@ -2,6 +2,8 @@ import {
   clockTime,
   connectionPoolMitigations,
   count,
+  crashedMitigations,
+  crashingHypothesis,
   defineDetector,
   deploymentHypotheses,
   deploymentMitigations,
@@ -105,6 +107,7 @@ const hypotheses = [
   ...serviceDatabaseUnreachableHypotheses(),
   ...rateLimitHypotheses({ subject: LIMITED }),
   ...unevenHypotheses(),
+  crashingHypothesis(),
 ];
 
 interface Windows {
@@ -282,5 +285,6 @@ export const detector = defineDetector({
     unreachableMitigations,
     rateLimitMitigations,
     unevenMitigations,
+    crashedMitigations,
   ),
 });

@@ -458,6 +458,17 @@ const confidenceOf = (
     ...[...diagnosis.causes, ...diagnosis.ruledOut].flatMap((one) => (one.cause === cause ? one.confidence : [])),
   );
 
+const killed = (secondsAgo: number): EcsServiceAnswer['stopped'][number] => ({
+  id: `${String(secondsAgo).padStart(4, '0')}`.padEnd(32, 'c'),
+  version: 'api:511',
+  kind: 'out-of-memory',
+  stopCode: 'EssentialContainerExited',
+  reason: 'Essential container in task exited',
+  startedAt: NOW - (secondsAgo + 40) * 1000,
+  stoppedAt: NOW - secondsAgo * 1000,
+  containers: [{ name: 'app', exitCode: 137, reason: 'OutOfMemoryError: Container killed due to memory usage' }],
+});
+
 describeDetector(detector, {
   target: API,
   dependencies: DEPENDENCIES,
@@ -902,6 +913,30 @@ describeDetector(detector, {
       first: { cause: 'external-service', variant: 'slow', on: 'stripe' },
       atLeast: 0.85,
       check: others(),
+    },
+    {
+      name: 'tasks are killed over and over, and those that are left have no CPU',
+      readings: world(
+        ...ALL_SLOW,
+        minutes('cpu', 0.4, [0.8, 0.95, 0.97, 0.96, 0.97], ratio),
+        minutes('cpu_max', 0.45, [0.85, 0.98, 0.99, 0.98, 0.99], ratio),
+      ),
+      answers: { ...CALM, 'ecs.service': service({ running: 2, stopped: [10, 40, 70, 100].map(killed) }) },
+      first: { cause: 'service-crashed', on: 'api' },
+      atLeast: 0.9,
+      check: others(),
+    },
+    {
+      name: 'a new version whose requests cost twice the CPU',
+      readings: world(
+        ...ALL_SLOW,
+        minutes('cpu', 0.4, [0.8, 0.95, 0.97, 0.96, 0.97], ratio),
+        minutes('cpu_max', 0.45, [0.85, 0.98, 0.99, 0.98, 0.99], ratio),
+      ),
+      answers: { ...CALM, 'ecs.service': newVersion(8), changes: { changes: [deployed(8)] } },
+      first: { cause: 'less-efficient-code', on: 'api' },
+      atLeast: 0.9,
+      commands: [/deploy:rollback -- --service=api --to-version=api:511/],
     },
     {
       name: 'CPU is used up, without more traffic or a new version',

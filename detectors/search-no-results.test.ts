@@ -330,7 +330,7 @@ describeDetector(detector, {
       atLeast: 0.8,
       check: ({ causes }) => {
         others()({ causes });
-        expect(causes[0]?.evidence[0]?.headline).toBe('outbox 38,000 behind');
+        expect(causes[0]?.evidence[0]?.headline).toBe('outbox 41,200 behind');
       },
     },
     {

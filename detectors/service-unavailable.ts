@@ -320,7 +320,13 @@ export const detector = defineDetector({
         readings: points([...signs.map((sign) => sign.reading), seen.desired, seen.requests]),
       });
     }
-    const stuck = stuckSymptom(deployment, options, !(isDown || (signs.length > 0 && !serves)), target.name);
+    const stuck = stuckSymptom(
+      deployment,
+      options,
+      !(isDown || (signs.length > 0 && !serves)),
+      target.name,
+      active(DEPLOYMENT),
+    );
     if (stuck !== null) symptoms.push(stuck);
 
     // What was seen bad is not well because it is not seen any more.
@@ -348,6 +354,9 @@ export const detector = defineDetector({
   ),
 });
 
+/** ECS waits up to so long between two tries of tasks that do not start (developer guide, service throttle logic). */
+const MOST_BACK_OFF_MS = 27 * 60_000;
+
 interface DeploymentReadings {
   readonly age: Reading | undefined;
   readonly failed: Reading | undefined;
@@ -358,13 +367,16 @@ function stuckSymptom(
   options: { readonly stuckSeconds: number; readonly stuckFailedTasks: number },
   serves: boolean,
   name: string,
+  isKnown: boolean,
 ): RuleSymptom | null {
   const last = newest(age);
   if (age === undefined || last === undefined || last.value <= 0) return null;
   const failures = newest(failed)?.value ?? 0;
   const since = last.at - last.value * 1000;
-  // Failures that have stopped coming are of a deployment that has found its way.
-  const before = failed?.samples.findLast((sample) => sample.at <= last.at - 600_000 && sample.at >= since);
+  // Failures that have stopped coming are of a deployment that has found its way; one that is known to fail tries again
+  // ever more slowly, and is not well between two tries.
+  const quietMs = isKnown ? MOST_BACK_OFF_MS : 600_000;
+  const before = failed?.samples.findLast((sample) => sample.at <= last.at - quietMs && sample.at >= since);
   const isRising = failures >= options.stuckFailedTasks && failures > (before?.value ?? 0);
   const isLate = last.value >= options.stuckSeconds;
   if (!isLate && !isRising) return null;

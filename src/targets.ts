@@ -1,9 +1,26 @@
 /** From configuration to targets: what is watched, with the values that mitigations may fill in. Pure. */
 
-import type { Config, DatabaseConfig, ReplicaConfig, ServiceConfig } from './config/index.ts';
-import type { Target } from './model/index.ts';
+import type {
+  Config,
+  DatabaseConfig,
+  ReplicaConfig,
+  SearchConfig,
+  ServiceConfig,
+  TargetSection,
+} from './config/index.ts';
+import type { Target, TargetKind } from './model/index.ts';
 
 type Slots = Readonly<Record<string, string>>;
+
+/** Which kind of target each section of the configuration holds. */
+export const KIND_OF: Readonly<Record<TargetSection, TargetKind>> = {
+  services: 'service',
+  databases: 'database',
+  dependencies: 'dependency',
+  queues: 'queue',
+  searches: 'search',
+  caches: 'cache',
+};
 
 /** The slots that have a value. */
 function known(slots: Readonly<Record<string, string | null | undefined>>): Slots {
@@ -12,7 +29,8 @@ function known(slots: Readonly<Record<string, string | null | undefined>>): Slot
 
 const contactSlot = (contact: string | null): { readonly contact?: string } => (contact === null ? {} : { contact });
 
-const regionOf = (config: Config, account: string): string | null => config.aws?.accounts[account]?.region ?? null;
+/** An account that is only named may have no region. */
+const regionOf = (config: Config, account: string): string | null => config.aws?.accounts[account]?.region || null;
 
 function slotsOf(config: ReplicaConfig, region: string | null): Slots {
   const { host, port, database } = config.address;
@@ -108,14 +126,50 @@ export function targetsOf(config: Config): readonly Target[] {
         kind: 'queue',
         dependsOn: one.dependsOn,
         ...contactSlot(one.contact),
-        slots: known({ region: regionOf(config, one.account), functionName: one.consumer?.lambda }),
+        slots: known({
+          region: regionOf(config, one.account),
+          functionName: one.consumer?.lambda,
+          logGroup: one.logs?.group,
+        }),
+      }),
+    ),
+    ...Object.entries(config.searches).map(([name, one]) => targetOfSearch(config, name, one)),
+    ...Object.entries(config.caches).map(
+      ([name, one]): Target => ({
+        name,
+        kind: 'cache',
+        dependsOn: one.dependsOn,
+        ...contactSlot(one.contact),
+        slots: known({ host: one.address.host, port: String(one.address.port) }),
       }),
     ),
   ];
 }
 
-/** `database` → `databases`, `dependency` → `dependencies`. */
-const plural = (kind: string): string => (kind.endsWith('y') ? `${kind.slice(0, -1)}ies` : `${kind}s`);
+/** What fills the index is often a function, whose name its log group tells. */
+function targetOfSearch(config: Config, name: string, search: SearchConfig): Target {
+  const { typesense, opensearch, fallback, logs } = search;
+  return {
+    name,
+    kind: 'search',
+    dependsOn: search.dependsOn,
+    ...contactSlot(search.contact),
+    slots: known({
+      searchUrl: typesense.url,
+      fallbackUrl: opensearch?.url,
+      fallbackFlag: fallback?.flag,
+      fallbackValue: fallback?.value,
+      logGroup: logs?.group,
+      functionName: /^\/aws\/lambda\/([A-Za-z0-9_-]{1,64})$/.exec(logs?.group ?? '')?.[1],
+      ...(logs === null ? {} : { region: regionOf(config, search.account) }),
+    }),
+  };
+}
+
+/** The section of the configuration that holds targets of a kind: `database` → `databases`. */
+function sectionOf(kind: TargetKind): string {
+  return Object.entries(KIND_OF).find(([, one]) => one === kind)?.[0] ?? kind;
+}
 
 /**
  * Who is asked about a finding, the first that fits: the target's own contact (its `contact`, or `contacts` by its
@@ -123,5 +177,5 @@ const plural = (kind: string): string => (kind.endsWith('y') ? `${kind.slice(0, 
  */
 export function contactOf(config: Config, target: Target, detector: string): string | null {
   const { contacts } = config;
-  return target.contact ?? contacts[detector] ?? contacts[plural(target.kind)] ?? contacts.default ?? null;
+  return target.contact ?? contacts[detector] ?? contacts[sectionOf(target.kind)] ?? contacts.default ?? null;
 }

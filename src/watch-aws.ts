@@ -1,6 +1,5 @@
 /** The AWS and HTTP sources of a configuration. Part of the wiring; no SDK client is loaded before the first call. */
 
-import type { Logger } from 'pino';
 import type { AwsAccountConfig, Config } from './config/index.ts';
 import type { Source } from './model/index.ts';
 import type { Aws } from './sources/aws/calls.ts';
@@ -15,6 +14,8 @@ import { createRdsSource } from './sources/aws/rds/source.ts';
 import { createSqsSource } from './sources/aws/sqs/source.ts';
 import { createHealthSource } from './sources/http/health.ts';
 import { createStatusPageSource } from './sources/http/status-page.ts';
+import { KIND_OF } from './targets.ts';
+import type { BoundSignal, WatchOptions } from './watch-systems.ts';
 
 export interface AwsWatch {
   readonly sources: readonly Source[];
@@ -23,20 +24,20 @@ export interface AwsWatch {
   readonly clients: readonly Aws[];
 }
 
-type PeriodMs = (group: string) => number;
-
-export function createAwsWatch(config: Config, periodMs: PeriodMs, log: Logger): AwsWatch {
+export function createAwsWatch(config: Config, options: WatchOptions): AwsWatch {
   const { aws } = config;
   if (aws === null) return { sources: [], cloudwatch: [], clients: [] };
-  const targets = new Map(Object.values(aws.accounts).map((one) => [one.name, cloudwatchTargets(config, one.name)]));
+  const targets = new Map(
+    Object.values(aws.accounts).map((one) => [one.name, cloudwatchTargets(config, one.name, options)]),
+  );
   const queries = (name: string): number =>
     (targets.get(name) ?? []).reduce((sum, target) => sum + target.queries.length, 0);
   const all = Object.keys(aws.accounts).reduce((sum, name) => sum + queries(name), 0);
   const watches = Object.values(aws.accounts)
-    .filter((account) => isUsed(config, account.name))
+    .filter((account) => isUsed(config, account.name, options.bound))
     .map((account) => {
       const share = all === 0 ? aws.budgetUsdPerMonth : (aws.budgetUsdPerMonth * queries(account.name)) / all;
-      return accountSources(config, account, targets.get(account.name) ?? [], share, periodMs, log);
+      return accountSources(config, account, targets.get(account.name) ?? [], share, options);
     });
   return {
     sources: watches.flatMap((one) => one.sources),
@@ -46,7 +47,7 @@ export function createAwsWatch(config: Config, periodMs: PeriodMs, log: Logger):
 }
 
 /** Health endpoints and status pages: plain HTTP, no account needed. */
-export function createHttpSources(config: Config, periodMs: PeriodMs, log: Logger): readonly Source[] {
+export function createHttpSources(config: Config, { periodMs, log }: WatchOptions): readonly Source[] {
   const services = Object.entries(config.services).flatMap(([target, { health }]) =>
     health === null ? [] : [{ target, live: health.live, ready: health.ready }],
   );
@@ -59,13 +60,14 @@ export function createHttpSources(config: Config, periodMs: PeriodMs, log: Logge
   ];
 }
 
-function isUsed(config: Config, account: string): boolean {
+function isUsed(config: Config, account: string, bound: readonly BoundSignal[]): boolean {
+  const { services, queues, searches, databases } = config;
   return (
-    Object.values(config.services).some(
-      (one) => one.account === account && (one.ecs ?? one.alb ?? one.logs ?? Object.keys(one.signals)[0]) != null,
-    ) ||
-    Object.values(config.queues).some((one) => one.account === account) ||
-    Object.values(config.databases).some((one) => one.account === account && instancesOf('', one).length > 0)
+    Object.values(services).some((one) => one.account === account && (one.ecs ?? one.alb ?? one.logs) !== null) ||
+    Object.values(queues).some((one) => one.account === account) ||
+    Object.values(searches).some((one) => one.account === account && one.logs !== null) ||
+    Object.values(databases).some((one) => one.account === account && instancesOf('', one).length > 0) ||
+    bound.some((one) => one.account === account && 'cloudwatch' in one.binding)
   );
 }
 
@@ -83,22 +85,22 @@ function instancesOf(
   return all.flatMap(({ target, instance }) => (instance === null ? [] : [{ target, instance }]));
 }
 
-function cloudwatchTargets(config: Config, account: string): readonly CloudWatchTarget[] {
+/** What is read of an account: presets, and what is bound in their place or beside them. */
+export function cloudwatchTargets(
+  config: Config,
+  account: string,
+  { bound, unitOf }: WatchOptions,
+): readonly CloudWatchTarget[] {
   const of = <T extends { readonly account: string }>(record: Readonly<Record<string, T>>): readonly [string, T][] =>
     Object.entries(record).filter(([, one]) => one.account === account);
-  return [
-    ...of(config.services).map(([target, one]): CloudWatchTarget => {
-      const preset = serviceQueries({ ecs: one.ecs, alb: one.alb });
-      const byHand = Object.entries(one.signals).flatMap(([signal, { cloudwatch }]) =>
-        bindingQueries(signal, cloudwatch),
-      );
-      const bound = new Set(byHand.map((query) => query.signal));
-      return {
+  const presets: readonly CloudWatchTarget[] = [
+    ...of(config.services).map(
+      ([target, { ecs, alb }]): CloudWatchTarget => ({
         target,
         kind: 'service',
-        queries: [...preset.filter((query) => !bound.has(query.signal)), ...byHand],
-      };
-    }),
+        queries: serviceQueries({ ecs, alb }),
+      }),
+    ),
     ...of(config.databases).flatMap(([name, one]) =>
       instancesOf(name, one).map(
         ({ target, instance }): CloudWatchTarget => ({
@@ -115,7 +117,26 @@ function cloudwatchTargets(config: Config, account: string): readonly CloudWatch
         queries: queueQueries({ sqs: one.sqs, deadLetter: one.deadLetter, consumer: one.consumer }),
       }),
     ),
-  ].filter((target) => target.queries.length > 0);
+  ];
+  const known = new Set(presets.map(({ target }) => target));
+  const others = bound.filter((one) => one.account === account && !known.has(one.target));
+  const kinds = new Map(others.map(({ target, section }) => [target, KIND_OF[section]]));
+  const all = [...presets, ...[...kinds].map(([target, kind]): CloudWatchTarget => ({ target, kind, queries: [] }))];
+  return all
+    .map((one): CloudWatchTarget => {
+      const mine = bound.filter(({ target }) => target === one.target);
+      const names = new Set(mine.map(({ signal }) => signal));
+      const byHand = mine.flatMap(({ signal, binding }) =>
+        'cloudwatch' in binding
+          ? bindingQueries(signal, binding.cloudwatch).map((query) => ({
+              ...query,
+              unit: unitOf(signal) ?? query.unit,
+            }))
+          : [],
+      );
+      return { ...one, queries: [...one.queries.filter((query) => !names.has(query.signal)), ...byHand] };
+    })
+    .filter((target) => target.queries.length > 0);
 }
 
 function accountSources(
@@ -123,8 +144,7 @@ function accountSources(
   account: AwsAccountConfig,
   targets: readonly CloudWatchTarget[],
   budgetUsdPerMonth: number,
-  periodMs: PeriodMs,
-  log: Logger,
+  { periodMs, log }: WatchOptions,
 ): AwsWatch {
   const { periodSeconds, settleSeconds, taskDefinitions } = config.aws!;
   const aws = createAws(account, { log });
@@ -159,7 +179,9 @@ function accountSources(
           },
         ],
   );
-  const logs = mine(config.services).flatMap(([target, one]) => (one.logs === null ? [] : [{ target, ...one.logs }]));
+  const logs = [...mine(config.services), ...mine(config.queues), ...mine(config.searches)].flatMap(([target, one]) =>
+    one.logs === null ? [] : [{ target, ...one.logs }],
+  );
   const databases = mine(config.databases).flatMap(([target, one]) => instancesOf(target, one));
   const queues = mine(config.queues).map(([target, one]) => ({
     target,

@@ -2,18 +2,31 @@
 
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { Config } from './config/index.ts';
+import type { Config, KnownSignals } from './config/index.ts';
 import { loadDetectors, mapSdk } from './detect/load.ts';
 import type { Values } from './detect/options.ts';
 import { optionValues } from './detect/options.ts';
-import type { SignalInfo, Source, Target } from './model/index.ts';
+import type { SignalInfo, Source, Target, Unit } from './model/index.ts';
 import type { AnyDetector } from './sdk/detector.ts';
+import { databaseQueries } from './sources/aws/cloudwatch/presets.ts';
 import { AWS_SIGNALS } from './sources/aws/signals.ts';
+import { HAND_SIGNALS } from './sources/hand-signals.ts';
 import { HEALTH_SIGNALS } from './sources/http/health.ts';
 import { STATUS_SIGNALS } from './sources/http/status-page.ts';
+import { queriesPeriodMs } from './sources/postgres/queries/signal-query.ts';
 import { createPostgresSource, POSTGRES_SIGNALS } from './sources/postgres/source.ts';
+import { REDIS_SIGNALS } from './sources/redis/signals.ts';
+import { SEARCH_SIGNALS, SEARCH_SIGNALS_BY_HAND } from './sources/search/signals.ts';
 import { targetsOf } from './targets.ts';
 import { type AwsWatch, createAwsWatch, createHttpSources } from './watch-aws.ts';
+import {
+  boundSignals,
+  createSystemSources,
+  keyOf,
+  signalQueries,
+  type WatchOptions,
+  withoutBound,
+} from './watch-systems.ts';
 
 export const OUR_DETECTORS = fileURLToPath(new URL('../detectors', import.meta.url));
 
@@ -28,13 +41,26 @@ export async function loadAllDetectors(directories: readonly string[]): Promise<
   }
 }
 
-/** Every signal that a source of ours gives. */
+/** Every signal that a source of ours gives, and those that are known and bound by hand. */
 export const SIGNALS: readonly SignalInfo[] = [
   ...POSTGRES_SIGNALS,
   ...AWS_SIGNALS,
   ...HEALTH_SIGNALS,
   ...STATUS_SIGNALS,
+  ...SEARCH_SIGNALS,
+  ...REDIS_SIGNALS,
+  ...SEARCH_SIGNALS_BY_HAND,
+  ...HAND_SIGNALS.map((info): SignalInfo => ({ ...info, byHand: true })),
 ];
+
+const UNITS: ReadonlyMap<string, Unit> = new Map(SIGNALS.map(({ signal, unit }) => [signal, unit]));
+const unitOf = (signal: string): Unit | undefined => UNITS.get(signal);
+
+/** What signals of a configuration are checked against. */
+export const KNOWN_SIGNALS: KnownSignals = {
+  all: SIGNALS,
+  ofDatabases: [...POSTGRES_SIGNALS, ...databaseQueries({ rds: '' })].map(({ signal }) => signal),
+};
 
 /** Poll groups whose pace no detector sets. */
 const UNASKED_PERIOD_MS = 60_000;
@@ -57,13 +83,24 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
   const detectors = all.filter((detector) => config.detectors[detector.id]?.enabled !== false);
   const values = new Map(detectors.map((one) => [one.id, optionValues(one, config.detectors[one.id]?.options)]));
   const valuesOf = (detector: string): Values => values.get(detector) ?? {};
+  const bound = boundSignals(config);
+  /** Of a poll group: what its source gives by itself, and what is bound to that backend. */
+  const signalsOf = (group: string): ReadonlySet<string> => {
+    const own = SIGNALS.filter((info) => info.group === group && info.byHand !== true);
+    const byHand = bound.filter(({ binding }) => group in binding);
+    return new Set([...own, ...byHand].map(({ signal }) => signal));
+  };
   const periodMs = (group: string): number => {
     const base = group.split(':')[0] ?? group;
-    const signals = new Set(SIGNALS.filter((info) => info.group === base).map((info) => info.signal));
+    if (base === 'queries') return queriesPeriodMs(Object.values(config.databases).flatMap(signalQueries));
+    const own = base === 'prometheus' ? (config.prometheus?.periodSeconds ?? null) : null;
+    if (own !== null) return own * 1000;
+    const signals = signalsOf(base);
     const wanted = detectors.filter((one) => Object.values(one.signals).some((spec) => signals.has(spec.signal)));
     const periods = wanted.map((one) => Number(valuesOf(one.id).pollSeconds) * 1000);
     return periods.length === 0 ? UNASKED_PERIOD_MS : Math.min(...periods);
   };
+  const options: WatchOptions = { bound, periodMs, unitOf, log };
   const postgres = Object.entries(config.databases).map(([target, database]) =>
     createPostgresSource({
       target,
@@ -77,11 +114,23 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
         statements: periodMs('statements'),
         catalog: periodMs('catalog'),
       },
+      queries: signalQueries(database),
       log,
     }),
   );
-  const aws = createAwsWatch(config, periodMs, log);
-  const sources = [...postgres, ...aws.sources, ...createHttpSources(config, periodMs, log)];
+  const aws = createAwsWatch(config, options);
+  const others = [
+    ...postgres,
+    ...aws.sources,
+    ...createHttpSources(config, options),
+    ...createSystemSources(config, options),
+  ];
+  const replaced = new Set(bound.map(({ target, signal }) => keyOf(target, signal)));
+  // CloudWatch and Prometheus are where bound signals come from; of the others' own, those are left out.
+  const isReplacedIn = ({ groups }: Source): boolean =>
+    !groups.some((group) => /^(cloudwatch|prometheus)/.test(group)) &&
+    groups.some((group) => bound.some(({ signal }) => signalsOf(group.split(':')[0] ?? group).has(signal)));
+  const sources = others.map((source) => (isReplacedIn(source) ? withoutBound(source, replaced) : source));
   return {
     targets: targetsOf(config),
     sources,

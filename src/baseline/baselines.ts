@@ -170,6 +170,6 @@ function readingOf(state: SeriesState, now: EpochMs, newestOnly = false): Readin
   for (let i = newestOnly ? to - 1 : from; i < to; i++) {
     samples.push({ at: recent.timeAt(i), value: recent.valueAt(i), band: recent.bandAt(i) });
   }
-  const freshness = freshnessOf(recent.timeAt(to - 1), periodMs, now);
+  const freshness = freshnessOf(recent.timeAt(to - 1), periodMs, now, state.delayMs);
   return { target, signal, labels, unit, periodMs, samples, freshness };
 }

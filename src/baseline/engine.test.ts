@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BUCKET_MS, createEngine, type Engine, STATE_LENGTH } from './engine.ts';
+import { spreadFloor } from './spread.ts';
 
 const START = Date.UTC(2026, 10, 23);
 const MINUTE = 60_000;
@@ -65,7 +66,7 @@ test('a series that never moves has a band of three spread floors', () => {
   expect(e.expected(at)).toMatchObject({ expected: 100, lower: 97, upper: 103 });
   const small = engine();
   feed(small, START, 61, MINUTE, () => 0);
-  expect(small.expected(at).upper).toBeCloseTo(0.15, 12);
+  expect(small.expected(at).upper).toBeCloseTo(3 * spreadFloor('s', 0), 12);
   expect(small.expected(at).lower).toBe(0);
 });
 

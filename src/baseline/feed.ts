@@ -43,6 +43,7 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
     const { engine, recent } = state;
     const newest = newestAllowed(now, series.periodMs);
     state.periodMs = series.periodMs;
+    state.delayMs = series.delayMs ?? 0;
     engine.periodMs = series.periodMs;
     state.seenAt = now;
     // After a backward clock step: what the wrong clock stamped would stay the newest for the size of the step.

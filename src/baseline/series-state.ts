@@ -16,6 +16,8 @@ export interface SeriesState {
   readonly labels: Labels;
   readonly unit: Unit;
   periodMs: number;
+  /** How long its backend takes until a sample can be had. Not saved: the next poll says it again. */
+  delayMs: number;
   /** Wall time of the last poll that had the series. */
   seenAt: EpochMs;
   /** Samples up to this time have been learned, held or left out; −1 for none. */
@@ -47,6 +49,7 @@ export function createSeriesState(
     labels,
     unit,
     periodMs,
+    delayMs: 0,
     seenAt,
     learnedThrough: -1,
     learnAfter: -1,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { smallSampleFactor, spreadFloor } from './spread.ts';
 
 test.each([
-  ['s', 0, 0.05],
+  ['s', 0, 0.002],
   ['s', 100, 1],
   ['ms', 200, 5],
   ['count', 0, 0.5],

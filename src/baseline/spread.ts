@@ -5,7 +5,7 @@ const RELATIVE_FLOOR = 0.01;
 
 /** What nobody would call a difference, by unit; a band reaches three times as far to each side. */
 const ABSOLUTE_FLOOR: Readonly<Record<Unit, number>> = {
-  s: 0.05,
+  s: 0.002,
   ms: 5,
   bytes: 65_536,
   ratio: 0.005,

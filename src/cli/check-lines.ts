@@ -17,6 +17,11 @@ export interface Line {
   readonly grant: string | null;
 }
 
+/** What is said of an answer. */
+export type Said = Pick<Line, 'state' | 'detail'>;
+
+export const ok = (detail: string): Said => ({ state: 'ok', detail });
+
 const COLOURS = { ok: 'green', none: 'yellow', blind: 'yellow', failed: 'red' } as const;
 
 export function line(target: string, state: State, what: string, detail: string, grant: string | null = null): Line {

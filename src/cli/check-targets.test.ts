@@ -13,11 +13,22 @@ services:
     alb: { loadBalancer: app/rastup/0123456789abcdef, targetGroup: targetgroup/api/fedcba9876543210 }
     health: { live: https://api.rastup.com/health, ready: https://api.rastup.com/ready }
     signals: { db_queries: { cloudwatch: { namespace: N, metric: M, stat: Sum } } }
+  web: { health: { live: https://web/live }, sentry: web, datadog: { service: web, env: production } }
 queues: { messages: { sqs: rastup-messages, deadLetter: rastup-dlq, consumer: { lambda: worker } } }
 dependencies:
   stripe: { statusPage: https://status.stripe.com }
   twilio: { hosts: [api.twilio.com] }
+  bank: { signals: { payment_errors: { prometheus: payment_errors } } }
 databases: { main-db: { url: 'postgres://m@db/app', rds: rastup-prod } }
+sentry: { organization: rastup, token: env:KEY }
+datadog: { apiKey: env:KEY, appKey: env:KEY }
+prometheus: { url: http://prometheus:9090 }
+searches:
+  products:
+    typesense: { url: http://typesense:8108, apiKey: env:KEY, collections: [products] }
+    opensearch: { url: http://opensearch:9200 }
+  alone: { typesense: { url: http://typesense:8108, apiKey: env:KEY, collections: [products] } }
+caches: { sessions: { redis: redis://redis } }
 `);
 
 const VALUES: Readonly<Record<string, unknown>> = {
@@ -37,6 +48,24 @@ const VALUES: Readonly<Record<string, unknown>> = {
     instanceClass: 'db.r6g.large',
     multiAz: true,
   },
+  'search.engine': {
+    host: 'typesense:8108',
+    healthy: true,
+    problem: null,
+    collections: [{ name: 'products', documents: 41_200 }],
+  },
+  'search.fallback': { host: 'opensearch:9200', status: 'green', nodes: 3, ready: true },
+  'cache.server': {
+    host: 'redis:6379',
+    version: '7.2.4',
+    role: 'primary',
+    loading: false,
+    clients: 12,
+    maxClients: 10_000,
+    pingMs: 1.2,
+  },
+  'errors.tracked': { issues: [{ state: 'new' }, { state: 'known' }] },
+  'apm.request_time': { service: 'web', p95Seconds: 0.2104, shares: { database: 0.311 } },
   'postgres.server': {
     role: 'primary',
     versionNum: 160_004,
@@ -55,8 +84,7 @@ function lookWith(values: Readonly<Record<string, unknown>>): Look {
 }
 
 async function linesOf(name: string, values = VALUES) {
-  const kind = ['services', 'queues', 'dependencies'].find((one) => name in CONFIG[one as 'services']);
-  const target = { name, kind: kind === undefined ? 'database' : 'service' } as Target;
+  const target = { name, kind: name in CONFIG.databases ? 'database' : 'service' } as Target;
   const lines = await targetLines(target, CONFIG, lookWith(values));
   return lines.map(({ state, what, detail }) => `${state} ${what}: ${detail}`);
 }
@@ -82,6 +110,24 @@ describe('each part of a target is a line', () => {
     ],
     ['stripe', ['ok status page: status.stripe.com says: All Systems Operational (none)']],
     ['twilio', ['none status page: not configured: seen only by its hosts (api.twilio.com)']],
+    ['bank', ['none status page: not configured: seen only by its signals', 'ok signals by hand: payment_errors']],
+    [
+      'web',
+      [
+        'ok health: api.rastup.com/health 200 in 12 ms, api.rastup.com/ready 503 in 30 ms',
+        'none logs: not configured: error messages are not read',
+        'ok Sentry web: 2 issues in the last quarter of an hour, 1 of them new or back',
+        'ok Datadog web in production: web: p95 210 ms, 31 % of it in the database',
+      ],
+    ],
+    [
+      'products',
+      [
+        'ok Typesense: typesense:8108 is well; documents: products 41200',
+        'ok OpenSearch: opensearch:9200 is green with 3 nodes, ready',
+      ],
+    ],
+    ['sessions', ['ok Redis: redis:6379: 7.2.4, primary, 12 of 10000 clients, answers in 1 ms']],
     [
       'main-db',
       [
@@ -97,6 +143,22 @@ describe('each part of a target is a line', () => {
     const health = { live: { endpoint: 'a/', status: null, failure: 'tls', milliseconds: 5, checks: [] }, ready: null };
     const lines = await linesOf('api', { ...VALUES, 'service.health': health });
     expect(lines[2]).toBe('failed health: a/ no answer: tls');
+  });
+
+  test('a search engine without another to take over says so', async () => {
+    expect(await linesOf('alone')).toContain('none OpenSearch: not configured: nothing is known to take over');
+  });
+
+  test.each([
+    [{ healthy: false, problem: 'OUT_OF_DISK', collections: [] }, 'typesense:8108: OUT_OF_DISK'],
+    [{ healthy: false, problem: null, collections: [] }, 'typesense:8108 is not well; documents: none read'],
+    [
+      { healthy: true, problem: null, collections: [{ name: 'products', documents: 0, missing: true }] },
+      'typesense:8108 is well; documents: products is gone',
+    ],
+  ])('a search engine has failed that says %j', async (value, detail) => {
+    const engine = { host: 'typesense:8108', ...value };
+    expect((await linesOf('products', { ...VALUES, 'search.engine': engine }))[0]).toBe(`failed Typesense: ${detail}`);
   });
 
   test('a part that may not be looked at is blind', async () => {

@@ -5,6 +5,7 @@ import { messageOf } from '../model/index.ts';
 import { SIGNALS } from '../watch.ts';
 import { awsLines, costLines } from './check-aws.ts';
 import { isWell, type Line, line, printLine, withoutRepeats } from './check-lines.ts';
+import { prometheusLines } from './check-systems.ts';
 import { targetLines } from './check-targets.ts';
 import { discover } from './discover.ts';
 import { aboutIt, type Look, look } from './look.ts';
@@ -43,6 +44,7 @@ export async function check(options: CheckOptions, io: Io, output: Output): Prom
           seen.watch.cloudwatch.map((source) => source.costs()),
           config.aws?.budgetUsdPerMonth ?? 0,
         ),
+        ...prometheusLines(config, seen),
         ...targets.flat(),
         ...problems(seen),
         await pagerduty,

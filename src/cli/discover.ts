@@ -8,6 +8,7 @@ import {
   loadConfig,
   REGION_PATTERN,
   readAwsName,
+  TARGET_KINDS,
 } from '../config/index.ts';
 import { RunbookdError } from '../model/index.ts';
 import type { Aws, AwsAccount } from '../sources/aws/calls.ts';
@@ -134,8 +135,7 @@ function watchedAlready(config: Config | null, place: Place, { services }: Found
 
 function targetsOf(config: Config | null): readonly string[] {
   if (config === null) return [];
-  const { services, databases, dependencies, queues } = config;
-  return [services, databases, dependencies, queues].flatMap(Object.keys);
+  return TARGET_KINDS.flatMap((kind) => Object.keys(config[kind]));
 }
 
 type Watched = ReadonlyMap<string, string>;

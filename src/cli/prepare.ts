@@ -4,7 +4,7 @@ import type { Config } from '../config/index.ts';
 import { loadConfig } from '../config/index.ts';
 import type { AnyDetector } from '../sdk/detector.ts';
 import { parseTemplate } from '../sdk/template.ts';
-import { loadAllDetectors } from '../watch.ts';
+import { KNOWN_SIGNALS, loadAllDetectors } from '../watch.ts';
 import type { Io } from './output.ts';
 
 export interface Prepared {
@@ -23,10 +23,24 @@ export async function prepare(
   if (configOptional && path === undefined) {
     return { config: null, detectors: await loadAllDetectors([]) };
   }
-  const given = { ...(path === undefined ? {} : { path }), env: io.env, checkCommand: parseTemplate };
+  const given = {
+    ...(path === undefined ? {} : { path }),
+    env: io.env,
+    checkCommand: parseTemplate,
+    signals: KNOWN_SIGNALS,
+  };
   // The options of a detector can only be checked once it is known, and the configuration says where to find it.
-  const detectors = await loadAllDetectors(loadConfig(given).detectorsDir);
-  return { config: loadConfig({ ...given, detectors }), detectors };
+  const first = loadConfig(given);
+  const detectors = await loadAllDetectors(first.detectorsDir);
+  const checkQuery = await queryCheckOf(first);
+  return { config: loadConfig({ ...given, detectors, ...(checkQuery !== null && { checkQuery }) }), detectors };
+}
+
+/** Who has no queries of his own does not load a parser of SQL. */
+async function queryCheckOf({ databases }: Config): Promise<((sql: string) => string | null) | null> {
+  if (Object.values(databases).every(({ queries }) => Object.keys(queries).length === 0)) return null;
+  const { checkSignalQuery } = await import('../sources/postgres/queries/check-query.ts');
+  return checkSignalQuery;
 }
 
 /** The same, for commands that cannot do without. */

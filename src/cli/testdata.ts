@@ -73,5 +73,5 @@ export function fakeIo(env: Readonly<Record<string, string>> = {}): FakeIo {
 export function configFromText(text: string): Config {
   const path = join(mkdtempSync(join(tmpdir(), 'runbookd-cli-')), 'runbookd.yaml');
   writeFileSync(path, text);
-  return loadConfig({ path, env: {} });
+  return loadConfig({ path, env: { KEY: 'canary-hunter2' } });
 }

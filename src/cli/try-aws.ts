@@ -5,6 +5,7 @@
 
 import type { Config } from '../config/index.ts';
 import type { Aws, AwsAction, AwsCalls } from '../sources/aws/calls.ts';
+import { boundSignals } from '../watch-systems.ts';
 
 export interface TryResult {
   readonly action: AwsAction;
@@ -41,15 +42,17 @@ export function watchedIn(config: Config, account: string): Watched {
     return null;
   };
   const services = mine(config.services);
+  const searches = mine(config.searches);
   const databases = mine(config.databases);
   const queues = mine(config.queues);
   const rds = first(databases, (one) => one.rds ?? first(Object.values(one.replicas), (replica) => replica.rds));
-  const measured = services.some((one) => one.ecs !== null || one.alb !== null || Object.keys(one.signals).length > 0);
+  const bound = boundSignals(config).some((one) => one.account === account && 'cloudwatch' in one.binding);
+  const measured = bound || services.some((one) => one.ecs !== null || one.alb !== null);
   return {
     metrics: measured || queues.length > 0 || rds !== null,
     ecs: first(services, (one) => one.ecs),
     targetGroup: first(services, (one) => one.alb?.targetGroup),
-    logGroup: first(services, (one) => one.logs?.group),
+    logGroup: first([...services, ...queues, ...searches], (one) => one.logs?.group),
     rds,
     sqs: first(queues, (one) => one.sqs),
     lambda: first(queues, (one) => one.consumer?.lambda),

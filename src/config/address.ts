@@ -1,4 +1,4 @@
-/** Addresses: what we listen on, and where a database is. */
+/** Addresses: what we listen on, and where a database, a cache or a server is. */
 
 import { shown } from './problems.ts';
 import type { DatabaseAddress, HostPort } from './types.ts';
@@ -44,6 +44,38 @@ export function checkHttpUrl(
     return `found ${shown(text)}, expected nothing after the host: ${url.origin}`;
   }
   return null;
+}
+
+/** The same for the root of a server, which paths are put behind: no query either. */
+export function checkRootUrl(text: string, plain: 'anywhere' | 'loopback'): string | null {
+  const wrong = checkHttpUrl(text, { plain, root: false });
+  if (wrong !== null || URL.parse(text)?.search === '') return wrong;
+  return `found ${shown(text)}, expected a URL without ?`;
+}
+
+export type ParsedRedisUrl =
+  | { readonly ok: true; readonly address: HostPort; readonly hasPassword: boolean }
+  /** `problem` never quotes the URL. */
+  | { readonly ok: false; readonly problem: string };
+
+/** `redis://host:6379/0`, `rediss://` for TLS. */
+export function parseRedisUrl(text: string): ParsedRedisUrl {
+  const expected = 'expected redis://host:6379, or rediss:// for TLS';
+  if (!/^rediss?:\/\//.test(text)) return { ok: false, problem: `is not a redis:// URL; ${expected}` };
+  const url = URL.parse(text);
+  // An unencoded / # or ? in a password ends the authority early.
+  if (url === null || url.hash !== '' || /@/.test(url.pathname + url.search)) {
+    return { ok: false, problem: 'cannot be read: characters such as @ / # ? % in a password must be percent-encoded' };
+  }
+  if (url.hostname === '') return { ok: false, problem: `names no host; ${expected}` };
+  if (!/^\/?[0-9]{0,5}$/.test(url.pathname) || url.search !== '') {
+    return {
+      ok: false,
+      problem: 'has more than the number of a database after the host; expected redis://host:6379/0',
+    };
+  }
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return { ok: true, address: { host, port: Number(url.port || 6379) }, hasPassword: url.password !== '' };
 }
 
 export type ParsedDatabaseUrl =

@@ -68,7 +68,7 @@ function explain(issue: Issue, input: unknown, schema: JsonSchema): readonly Pro
     if (inside !== undefined) return inside.flatMap((one) => explain(one, input, schema));
   }
   if (issue.code === 'too_small' || issue.code === 'too_big')
-    return [invalid(path, `found ${foundOf(value, node)}, expected ${expectedOf(node)}`)];
+    return [invalid(path, `found ${sizeOf(value) ?? foundOf(value, node)}, expected ${expectedOf(node)}`)];
   if (node?.writeOnly === true) return [invalid(path, issue.message)];
   const says = issue.message.startsWith('has ') ? issue.message : `found ${foundOf(value, node)}, ${issue.message}`;
   return [invalid(path, says)];
@@ -99,11 +99,19 @@ function expectedOf(node: JsonSchema | undefined): string {
   if (node?.type === 'string') return `text${such}`;
   if (node?.type === 'boolean') return 'true or false';
   if (node?.type === 'number' || node?.type === 'integer') return numberText(node);
-  if (node?.type === 'array')
-    return `a list of ${node.maxItems === undefined ? '' : `at most ${node.maxItems} `}values`;
+  if (node?.type === 'array') return `a list of ${itemsText(node)}values`;
   if (node?.type !== 'object') return 'another value';
   const keys = Object.keys(node.properties ?? {});
   return keys.length === 0 ? 'a map' : `a map with ${keys.slice(0, 8).join(', ')}`;
+}
+
+function sizeOf(value: unknown): string | null {
+  return Array.isArray(value) ? `a list of ${value.length}` : null;
+}
+
+function itemsText({ minItems, maxItems }: JsonSchema): string {
+  if (maxItems === undefined) return '';
+  return minItems === undefined ? `at most ${maxItems} ` : `${minItems} to ${maxItems} `;
 }
 
 function numberText({ type, minimum, exclusiveMinimum, maximum }: JsonSchema): string {

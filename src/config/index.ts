@@ -4,5 +4,7 @@ export { type CheckedOptions, validateDetectorOptions } from './detector-options
 export { parseDuration } from './durations.ts';
 export { type Hint, signalHints } from './hints.ts';
 export { configFromEnv, type Env, type LoadOptions, loadConfig } from './load.ts';
+export type { KnownSignals } from './resolve-parts.ts';
 export { createSecret, type Secret } from './secrets.ts';
+export { TARGET_KINDS, type TargetSection } from './target-names.ts';
 export type * from './types.ts';

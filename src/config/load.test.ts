@@ -10,6 +10,8 @@ const ENV = {
   HOME: '/home/op',
   DATABASE_URL: 'postgres://monitor:canary-hunter2@main-db.internal/rastup?sslmode=verify-full',
   REPLICA_URL: 'postgresql://monitor:canary-hunter2@replica.internal:5433/rastup',
+  REDIS_URL: 'rediss://default:canary-hunter2@redis.internal/2',
+  API_KEY: 'canary-hunter2',
 };
 
 let directory = '';
@@ -49,6 +51,9 @@ aws:
   region: us-east-1
   accounts:
     staging: { region: eu-west-1, roleArn: 'arn:aws:iam::123456789012:role/runbookd', externalId: rastup }
+prometheus: { url: 'http://prometheus:9090/prefix/', headers: { X-Scope-OrgID: env:API_KEY } }
+sentry: { organization: rastup, token: env:API_KEY }
+datadog: { site: datadoghq.eu, apiKey: env:API_KEY, appKey: env:API_KEY }
 services:
   api:
     ecs: { cluster: rastup-prod, service: api-service }
@@ -57,7 +62,11 @@ services:
     health: { live: https://api.rastup.com/health, ready: https://api.rastup.com/ready }
     dependsOn: [main-db, stripe, main-db/replica-1]
     rateLimit: { key: rate_limit.requests_per_minute, perMinute: 600 }
+    sentry: api
+    datadog: { service: api, env: production }
     signals:
+      checkout_seconds: { prometheus: 'histogram_quantile(0.95, x)', unit: ms, scale: 0.001 }
+      graphql_requests: { prometheus: 'sum by (operation) (increase(graphql_total[1m]))' }
       endpoint_requests:
         cloudwatch:
           { namespace: Rastup/Api, metric: Requests, stat: Sum, dimensions: { Service: api, Endpoint: '*' }, labels: { Endpoint: endpoint } }
@@ -80,17 +89,30 @@ queues:
     deadLetter: arn:aws:sqs:us-east-1:123456789012:rastup-messages-dlq
     consumer: { lambda: 'arn:aws:lambda:us-east-1:123456789012:function:rastup-message-processor' }
     dependsOn: [main-db]
+searches:
+  products:
+    typesense: { url: 'http://typesense:8108/', apiKey: env:API_KEY, collections: [products, products, users] }
+    opensearch: { url: 'https://opensearch:9200', headers: { Authorization: env:API_KEY } }
+    fallback: { flag: search.engine, value: OPENSEARCH }
+    dependsOn: [main-db, sessions]
+    logs: /aws/lambda/indexer
+caches:
+  sessions: { redis: env:REDIS_URL, dependsOn: [api] }
+  open: { redis: 'redis://monitor@[::1]:6380', contact: '@cache' }
 databases:
   main-db:
     url: env:DATABASE_URL
     rds: rastup-prod
     operatorCommand: psql -h main-db.internal -U admin -d rastup
+    queries:
+      outbox_pending: { sql: 'select count(*) from public.outbox', unit: count }
+      orders: { sql: 'select kind, n, m from public.o', unit: per_second, periodSeconds: 300, column: n, labels: [kind] }
     replicas:
       replica-1: { url: env:REPLICA_URL, rds: rastup-prod-replica }
   other-db: { url: 'postgres://monitor@[::1]:5439/other', contact: '@other-team' }
 notify:
   pagerduty: { routingKey: file:pagerduty, server: 'localhost:8443', caFile: ca.pem }
-contacts: { default: '#oncall', databases: '@dba', main-db: '@main', main-db/replica-1: '@reports', messages: '@messaging' }
+contacts: { default: '#oncall', databases: '@dba', main-db: '@main', main-db/replica-1: '@reports', messages: '@messaging', products: '@search' }
 commands: aws
 detectors:
   slow-queries: { options: { riseRatio: 1.25 } }
@@ -178,7 +200,13 @@ describe('a full configuration', () => {
             sparse: false,
           },
         },
+        checkout_seconds: { prometheus: { query: 'histogram_quantile(0.95, x)', unit: 'ms', scale: 0.001 } },
+        graphql_requests: {
+          prometheus: { query: 'sum by (operation) (increase(graphql_total[1m]))', unit: null, scale: 1 },
+        },
       },
+      sentry: 'api',
+      datadog: { service: 'api', env: 'production', operation: null },
       rateLimit: { key: 'rate_limit.requests_per_minute', perMinute: 600 },
       contact: null,
     });
@@ -195,7 +223,9 @@ describe('a full configuration', () => {
       sqs: 'rastup-messages',
       deadLetter: 'rastup-messages-dlq',
       consumer: { lambda: 'rastup-message-processor' },
+      logs: { group: '/aws/lambda/rastup-message-processor', filter: null },
       dependsOn: ['main-db'],
+      signals: {},
       contact: '@messaging',
     });
     expect(plain(dependencies.stripe)).toEqual({
@@ -204,9 +234,57 @@ describe('a full configuration', () => {
       flag: 'stripe_payments_enabled',
       cacheFlag: null,
       timeoutKey: null,
+      signals: {},
       contact: null,
     });
     expect(databases['main-db']?.account).toBe('default');
+  });
+
+  test('knows search engines, caches, Prometheus, Sentry, Datadog and queries, with handles for secrets', () => {
+    const config = loadConfig({ path: writeFull(), env: ENV });
+    expect(plain([config.prometheus, config.sentry, config.datadog])).toEqual([
+      { url: 'http://prometheus:9090/prefix', headers: { 'X-Scope-OrgID': '<secret>' }, periodSeconds: null },
+      { url: 'https://sentry.io', organization: 'rastup', token: '<secret>' },
+      { site: 'datadoghq.eu', endpoint: null, apiKey: '<secret>', appKey: '<secret>' },
+    ]);
+    expect(config.prometheus?.headers['X-Scope-OrgID']?.read()).toBe('canary-hunter2');
+    expect(plain(config.searches.products)).toEqual({
+      account: 'default',
+      typesense: { url: 'http://typesense:8108', apiKey: '<secret>', collections: ['products', 'users'] },
+      opensearch: { url: 'https://opensearch:9200', headers: { Authorization: '<secret>' } },
+      fallback: { flag: 'search.engine', value: 'OPENSEARCH' },
+      logs: { group: '/aws/lambda/indexer', filter: null },
+      dependsOn: ['main-db', 'sessions'],
+      signals: {},
+      contact: '@search',
+    });
+    expect(plain(config.caches)).toEqual({
+      sessions: {
+        url: '<secret>',
+        address: { host: 'redis.internal', port: 6379 },
+        dependsOn: ['api'],
+        signals: {},
+        contact: null,
+      },
+      open: { url: '<secret>', address: { host: '::1', port: 6380 }, dependsOn: [], signals: {}, contact: '@cache' },
+    });
+    expect(config.caches.sessions?.url.read()).toBe(ENV.REDIS_URL);
+    expect(plain(config.databases['main-db']?.queries)).toEqual({
+      outbox_pending: {
+        sql: 'select count(*) from public.outbox',
+        unit: 'count',
+        periodSeconds: 60,
+        column: null,
+        labels: [],
+      },
+      orders: {
+        sql: 'select kind, n, m from public.o',
+        unit: 'per_second',
+        periodSeconds: 300,
+        column: 'n',
+        labels: ['kind'],
+      },
+    });
   });
 
   test('prints no secret, however it is printed', () => {
@@ -321,6 +399,26 @@ describe('AWS', () => {
   test.each([
     ['a database outside AWS', 'databases: { a: { url: env:DATABASE_URL } }', null],
     ['a service that only has health endpoints', 'services: { a: { health: { live: "http://a/live" } } }', null],
+    [
+      'signals of Prometheus alone',
+      'prometheus: { url: http://p:9090 }\nservices: { a: { signals: { requests: { prometheus: up } } } }',
+      null,
+    ],
+    [
+      'a search engine and a cache',
+      'searches: { a: { typesense: { url: http://t, apiKey: env:API_KEY, collections: [a] } } }\ncaches: { b: { redis: redis://r } }',
+      null,
+    ],
+    [
+      'a log group of a search engine',
+      'searches: { a: { typesense: { url: http://t, apiKey: env:API_KEY, collections: [a] }, logs: a } }',
+      'env-east-1',
+    ],
+    [
+      'a signal of a cache in CloudWatch',
+      'caches: { a: { redis: redis://r, signals: { x: { cloudwatch: { namespace: N, metric: M, stat: Sum } } } } }',
+      'env-east-1',
+    ],
     ['settings that are the defaults', 'aws: { periodSeconds: 60 }\ndependencies: { a: { hosts: [a] } }', null],
     ['a region', 'aws: { region: us-east-1 }\ndependencies: { a: { hosts: [a] } }', 'us-east-1'],
     [

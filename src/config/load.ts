@@ -6,6 +6,8 @@ import { RunbookdError } from '../model/index.ts';
 import { checkShape } from './explain.ts';
 import { type Path, problemsError } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
+import type { KnownSignals } from './resolve-parts.ts';
+import { TARGET_KINDS } from './target-names.ts';
 import type { Config, DetectorShape } from './types.ts';
 import { readYaml, type YamlSource } from './yaml.ts';
 
@@ -22,6 +24,10 @@ export interface LoadOptions {
   readonly detectors?: readonly DetectorShape[];
   /** Throws a RunbookdError when a command template of `mitigations` is not valid. */
   readonly checkCommand?: (template: string) => void;
+  /** When given, signals that are bound by hand, and queries, are checked against them. */
+  readonly signals?: KnownSignals;
+  /** What is wrong with a query of the user's own, null when it may run. */
+  readonly checkQuery?: (sql: string) => string | null;
   /** A configuration without any target is taken, for finding out what could be one. */
   readonly mayBeEmpty?: boolean;
 }
@@ -36,11 +42,9 @@ export function loadConfig(options: LoadOptions): Config {
   const source = readYaml(path);
   const baseDir = statSync(path).isDirectory() ? resolve(path) : dirname(resolve(path));
   const config = build(source, { ...options, origin: path, baseDir });
-  const { services, databases, dependencies, queues } = config;
-  const targets = [services, databases, dependencies, queues].flatMap(Object.keys);
-  if (targets.length === 0 && options.mayBeEmpty !== true) {
+  if (TARGET_KINDS.every((kind) => Object.keys(config[kind]).length === 0) && options.mayBeEmpty !== true) {
     throw new RunbookdError('CONFIG_EMPTY', [
-      `${path} has no services, databases, dependencies or queues; expected at least one, ` +
+      `${path} has no ${TARGET_KINDS.slice(0, -1).join(', ')} or ${TARGET_KINDS.at(-1)}; expected at least one, ` +
         'as databases: { main-db: { url: env:DATABASE_URL } }',
     ]);
   }
@@ -79,6 +83,8 @@ function build(source: YamlSource, options: BuildOptions): Config {
     refused: (path) => shape.problems.some((problem) => path.every((key, index) => problem.path[index] === key)),
     detectors: options.detectors ?? null,
     checkCommand: options.checkCommand ?? null,
+    signals: options.signals ?? null,
+    checkQuery: options.checkQuery ?? null,
   });
   const all = [...shape.problems, ...problems];
   if (all.length > 0) throw problemsError(all, source.where);

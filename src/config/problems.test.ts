@@ -22,6 +22,8 @@ const ENV = {
   SAME: 'canary-hunter2-canary',
   EMPTY_URL: ' ',
   BROKEN_URL: 'postgres://monitor:canary#hunter2@db/rastup',
+  BROKEN_REDIS: 'redis://:canary/hunter2@redis',
+  TWO_LINES: 'Bearer canary\nhunter2',
 };
 
 const DETECTORS: readonly DetectorShape[] = [
@@ -40,6 +42,22 @@ function checkCommand(template: string): void {
   const slot = /\{pdi\}/.exec(template);
   if (slot !== null) throw new RunbookdError('TEMPLATE', [JSON.stringify(template), 'there is no slot {pdi}']);
 }
+
+function checkQuery(sql: string): string | null {
+  return sql.startsWith('select') ? null : 'is not a SELECT';
+}
+
+const SIGNALS = {
+  all: [
+    { signal: 'requests', unit: 'count' },
+    { signal: 'errors', unit: 'count' },
+    { signal: 'latency_p95', unit: 's' },
+    { signal: 'outbox_pending', unit: 'count' },
+    { signal: 'cache_hit_ratio', unit: 'ratio' },
+    { signal: 'blocked_sessions', unit: 'count' },
+  ],
+  ofDatabases: ['blocked_sessions'],
+} as const;
 
 const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]>> = {
   'account-default-twice.yaml': [
@@ -139,6 +157,30 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'CONFIG_SYNTAX',
     'billion-laughs.yaml:2: not valid YAML: more than 100 aliases (*name) in use',
   ],
+  'cache-broken-in-env.yaml': [
+    'CONFIG_INVALID',
+    'cache-broken-in-env.yaml:1: caches.sessions.redis: the value of env:BROKEN_REDIS cannot be read: characters such as @ / # ? % in a password must be percent-encoded',
+  ],
+  'cache-depends-on.yaml': [
+    'CONFIG_INVALID',
+    'cache-depends-on.yaml:1: caches.sessions.dependsOn: found "session", which is no target; targets: orders',
+  ],
+  'cache-named-twice.yaml': [
+    'CONFIG_INVALID',
+    'cache-named-twice.yaml:1: caches.sessions: is the name of one of the databases too; every target needs a name of its own',
+  ],
+  'cache-not-redis.yaml': [
+    'CONFIG_INVALID',
+    'cache-not-redis.yaml:1: caches.sessions.redis: is not a redis:// URL; expected redis://host:6379, or rediss:// for TLS, or env:NAME, or file:/path',
+  ],
+  'cache-password.yaml': [
+    'CONFIG_INVALID',
+    'cache-password.yaml:1: caches.sessions.redis: has a password, which is never written here; put the whole URL in env:NAME or file:/path/to/it',
+  ],
+  'cache-path.yaml': [
+    'CONFIG_INVALID',
+    'cache-path.yaml:1: caches.sessions.redis: has more than the number of a database after the host; expected redis://host:6379/0, or env:NAME, or file:/path',
+  ],
   'commands-choice.yaml': [
     'CONFIG_INVALID',
     'commands-choice.yaml:2: commands: found "runbok"; did you mean "runbook"?',
@@ -157,15 +199,31 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'database-as-text.yaml': [
     'CONFIG_INVALID',
-    'database-as-text.yaml:2: databases.main-db: found text, expected a map with url, operatorCommand, rds, account, contact, replicas',
+    'database-as-text.yaml:2: databases.main-db: found text, expected a map with url, operatorCommand, rds, account, queries, signals, contact, replicas',
   ],
   'database-name.yaml': [
     'CONFIG_INVALID',
     'database-name.yaml:2: databases.Main_DB: found the key "Main_DB", expected a name: a letter, then letters, digits and "-", lower case, at most 63',
   ],
+  'datadog-endpoint.yaml': [
+    'CONFIG_INVALID',
+    'datadog-endpoint.yaml:1: datadog.endpoint: found "http://proxy.internal", expected https:// (http:// only for this machine)',
+  ],
+  'datadog-missing.yaml': [
+    'CONFIG_INVALID',
+    'datadog-missing.yaml:1: services.api.datadog: has tags, but there is no datadog: { apiKey: …, appKey: … }',
+  ],
+  'datadog-site.yaml': [
+    'CONFIG_INVALID',
+    'datadog-site.yaml:1: datadog.site: found "https://datadoghq.eu", expected a site such as datadoghq.eu, without https://',
+  ],
+  'datadog-tag.yaml': [
+    'CONFIG_INVALID',
+    'datadog-tag.yaml:2: services.api.datadog.service: found "api,env:other", expected the tag service of its spans',
+  ],
   'dependency-blind.yaml': [
     'CONFIG_INVALID',
-    'dependency-blind.yaml:1: dependencies.stripe: has nothing to be seen by; expected hosts, statusPage, or both',
+    'dependency-blind.yaml:1: dependencies.stripe: has nothing to be seen by; expected at least one of hosts, statusPage and signals',
   ],
   'dependency-flag.yaml': [
     'CONFIG_INVALID',
@@ -239,7 +297,7 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'empty.yaml': [
     'CONFIG_EMPTY',
-    'nothing to watch: empty.yaml has no services, databases, dependencies or queues; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
+    'nothing to watch: empty.yaml has no services, databases, dependencies, queues, searches or caches; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
   ],
   'health-as-text.yaml': [
     'CONFIG_INVALID',
@@ -255,7 +313,7 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'list-at-top.yaml': [
     'CONFIG_INVALID',
-    'list-at-top.yaml:1: found a list, expected a map with name, timeZone, store, http, publicUrl, aws, services, databases',
+    'list-at-top.yaml:1: found a list, expected a map with name, timeZone, store, http, publicUrl, aws, prometheus, sentry',
   ],
   'listen-port-only.yaml': [
     'CONFIG_INVALID',
@@ -308,7 +366,7 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'nothing-to-watch.yaml': [
     'CONFIG_EMPTY',
-    'nothing to watch: nothing-to-watch.yaml has no services, databases, dependencies or queues; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
+    'nothing to watch: nothing-to-watch.yaml has no services, databases, dependencies, queues, searches or caches; expected at least one, as databases: { main-db: { url: env:DATABASE_URL } }',
   ],
   'operator-command-password.yaml': [
     'CONFIG_INVALID',
@@ -326,10 +384,70 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'CONFIG_INVALID',
     'pagerduty-server.yaml:3: notify.pagerduty.server: found "https://events.eu.pagerduty.com", expected a host, or host:port, without https://',
   ],
+  'prometheus-header-inline.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-header-inline.yaml:1: prometheus.headers.Authorization: a secret is never written here; write env:NAME or file:/path, as file:/run/secrets/prometheus-authorization',
+  ],
+  'prometheus-header-lines.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-header-lines.yaml:1: prometheus.headers.Authorization: env:TWO_LINES is not fit for a header, expected one line of printable ASCII',
+  ],
+  'prometheus-missing.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-missing.yaml:4: services.api.signals.requests.prometheus: is asked of Prometheus, but no server is known; add prometheus: { url: … }',
+  ],
+  'prometheus-period.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-period.yaml:1: prometheus.periodSeconds: found 1, expected a whole number from 5 to 300',
+  ],
+  'prometheus-url-missing.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-url-missing.yaml:1: prometheus.url: is missing, expected text such as http://prometheus.monitoring:9090',
+  ],
+  'prometheus-url-password.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-url-password.yaml:1: prometheus.url: has a user or password, which is never written here',
+  ],
+  'prometheus-url-query.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-url-query.yaml:1: prometheus.url: found "http://prometheus:9090/?dedup=true", expected a URL without ?',
+  ],
+  'prometheus-url-scheme.yaml': [
+    'CONFIG_INVALID',
+    'prometheus-url-scheme.yaml:1: prometheus.url: found "prometheus.monitoring:9090", expected an http:// or https:// URL',
+  ],
   'proto.yaml': ['CONFIG_SYNTAX', 'proto.yaml:3: not valid YAML: the key __proto__ is not allowed'],
   'public-url.yaml': [
     'CONFIG_INVALID',
     'public-url.yaml:2: publicUrl: found "https://***@runbookd.example", expected an http:// or https:// URL without user, query or fragment',
+  ],
+  'query-bound-too.yaml': [
+    'CONFIG_INVALID',
+    'query-bound-too.yaml:6: databases.main-db.queries.outbox_pending: is bound under signals too; expected it in one place',
+  ],
+  'query-label-is-column.yaml': [
+    'CONFIG_INVALID',
+    'query-label-is-column.yaml:4: databases.main-db.queries.orders.labels: found "n", which is the column of the number',
+  ],
+  'query-period.yaml': [
+    'CONFIG_INVALID',
+    'query-period.yaml:2: databases.main-db.queries.orders.periodSeconds: found 1, expected a whole number from 10 to 3600',
+  ],
+  'query-taken.yaml': [
+    'CONFIG_INVALID',
+    'query-taken.yaml:4: databases.main-db.queries.blocked_sessions: is a signal that every database has; expected another name',
+  ],
+  'query-unit-missing.yaml': [
+    'CONFIG_INVALID',
+    'query-unit-missing.yaml:2: databases.main-db.queries.outbox_pending.unit: is missing, expected text such as count',
+  ],
+  'query-unit-other.yaml': [
+    'CONFIG_INVALID',
+    'query-unit-other.yaml:2: databases.main-db.queries.outbox_pending.unit: found bytes, but outbox_pending is in count',
+  ],
+  'query-writes.yaml': [
+    'CONFIG_INVALID',
+    'query-writes.yaml:5: databases.main-db.queries.outbox_pending.sql: is not a SELECT',
   ],
   'queue-consumer-alias.yaml': [
     'CONFIG_INVALID',
@@ -355,6 +473,38 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'CONFIG_INVALID',
     'routing-key-wrong.yaml:3: notify.pagerduty.routingKey: env:SHORT is no integration key, expected the 32 letters and digits of an Events API v2 integration key',
   ],
+  'search-account.yaml': [
+    'CONFIG_INVALID',
+    'search-account.yaml:3: searches.products.account: found "elsewhere", which aws.accounts has not; aws.accounts has: default',
+  ],
+  'search-collections-empty.yaml': [
+    'CONFIG_INVALID',
+    'search-collections-empty.yaml:1: searches.products.typesense.collections: found a list of 0, expected a list of 1 to 50 values',
+  ],
+  'search-collections-missing.yaml': [
+    'CONFIG_INVALID',
+    'search-collections-missing.yaml:1: searches.products.typesense.collections: is missing, expected a list of 1 to 50 values',
+  ],
+  'search-fallback.yaml': [
+    'CONFIG_INVALID',
+    'search-fallback.yaml:4: searches.products.fallback.value: found "OPENSEARCH; rm -rf", expected a letter, then letters, digits and "_.-", at most 100',
+  ],
+  'search-key-inline.yaml': [
+    'CONFIG_INVALID',
+    'search-key-inline.yaml:1: searches.products.typesense.apiKey: a secret is never written here; write env:NAME or file:/path, as file:/run/secrets/typesense-key',
+  ],
+  'search-logs-without-region.yaml': [
+    'CONFIG_INVALID',
+    'search-logs-without-region.yaml:2: searches.products.logs: is looked up in AWS, and no region is known; add aws: { region: us-east-1 }, or set AWS_REGION',
+  ],
+  'search-opensearch-headers.yaml': [
+    'SECRET_MISSING',
+    'search-opensearch-headers.yaml:4: searches.products.opensearch.headers.Authorization: env:NOT_SET_HEADER: environment variable is not set',
+  ],
+  'search-url-password.yaml': [
+    'CONFIG_INVALID',
+    'search-url-password.yaml:1: searches.products.typesense.url: has a user or password, which is never written here',
+  ],
   'secret-env-empty.yaml': [
     'SECRET_MISSING',
     'secret-env-empty.yaml:2: databases.main-db.url: env:EMPTY_URL: environment variable is empty',
@@ -366,6 +516,22 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   'secret-file-missing.yaml': [
     'SECRET_MISSING',
     'secret-file-missing.yaml:3: notify.pagerduty.routingKey: file:no-such-file: there is no file no-such-file',
+  ],
+  'sentry-missing.yaml': [
+    'CONFIG_INVALID',
+    'sentry-missing.yaml:1: services.api.sentry: names a project, but there is no sentry: { organization: …, token: … }',
+  ],
+  'sentry-plain.yaml': [
+    'CONFIG_INVALID',
+    'sentry-plain.yaml:1: sentry.url: found "http://sentry.internal:9000", expected https:// (http:// only for this machine)',
+  ],
+  'sentry-project.yaml': [
+    'CONFIG_INVALID',
+    'sentry-project.yaml:2: services.api.sentry: found "Api Service", expected the slug of a project, as it stands in addresses of Sentry',
+  ],
+  'sentry-token-inline.yaml': [
+    'CONFIG_INVALID',
+    'sentry-token-inline.yaml:1: sentry.token: a secret is never written here; write env:NAME or file:/path, as file:/run/secrets/sentry-token',
   ],
   'service-empty.yaml': [
     'CONFIG_INVALID',
@@ -387,6 +553,22 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
     'CONFIG_INVALID',
     'signal-name.yaml:2: services.api.signals.DbQueries: found the key "DbQueries", expected the name of a signal: a letter, then letters, digits and "_", lower case',
   ],
+  'signal-no-backend.yaml': [
+    'CONFIG_INVALID',
+    'signal-no-backend.yaml:1: queues.messages.signals.queue_visible: has neither, expected exactly one of cloudwatch and prometheus',
+  ],
+  'signal-of-dependency-without-region.yaml': [
+    'CONFIG_INVALID',
+    'signal-of-dependency-without-region.yaml:2: dependencies.stripe.signals.payments: is looked up in AWS, and no region is known; add aws: { region: us-east-1 }, or set AWS_REGION',
+  ],
+  'signal-query-empty.yaml': [
+    'CONFIG_INVALID',
+    'signal-query-empty.yaml:2: services.api.signals.requests.prometheus: found " ", expected a query in PromQL, at most 4000 characters',
+  ],
+  'signal-scale-of-cloudwatch.yaml': [
+    'CONFIG_INVALID',
+    'signal-scale-of-cloudwatch.yaml:2: services.api.signals.latency_p95.scale: is for prometheus; expected it inside cloudwatch',
+  ],
   'signal-scale.yaml': [
     'CONFIG_INVALID',
     'signal-scale.yaml:4: services.api.signals.db_time_seconds.cloudwatch.scale: found 0, expected a number other than 0',
@@ -394,6 +576,26 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   'signal-stat.yaml': [
     'CONFIG_INVALID',
     'signal-stat.yaml:2: services.api.signals.db_queries.cloudwatch.stat: found "sum", expected Sum, Average, Minimum, Maximum, SampleCount, or a percentile such as p95 or p99.9',
+  ],
+  'signal-two-backends.yaml': [
+    'CONFIG_INVALID',
+    'signal-two-backends.yaml:7: caches.sessions.signals.cache_hit_ratio: has both, expected exactly one of cloudwatch and prometheus',
+  ],
+  'signal-unit-missing.yaml': [
+    'CONFIG_INVALID',
+    'signal-unit-missing.yaml:5: services.api.signals.checkout_seconds: is no signal of ours, so it needs a unit: s, ms, bytes, ratio, count, per_second…\nsignal-unit-missing.yaml:6: services.api.signals.request: is no signal of ours, so it needs a unit: s, ms, bytes, ratio, count, per_second…; or did you mean "requests"?',
+  ],
+  'signal-unit-of-cloudwatch.yaml': [
+    'CONFIG_INVALID',
+    'signal-unit-of-cloudwatch.yaml:2: services.api.signals.latency_p95.unit: is for prometheus only; expected it to be left out',
+  ],
+  'signal-unit-other.yaml': [
+    'CONFIG_INVALID',
+    'signal-unit-other.yaml:2: services.api.signals.latency_p95.unit: found ms, but latency_p95 is in s; leave it out, and set scale where the values are in another one',
+  ],
+  'signal-unit-word.yaml': [
+    'CONFIG_INVALID',
+    'signal-unit-word.yaml:2: services.api.signals.checkout_seconds.unit: found "seconds"; expected one of: s, ms, bytes, ratio, count, per_second, bytes_per_second, bool',
   ],
   'stray-bracket.yaml.broken': [
     'CONFIG_SYNTAX',
@@ -443,7 +645,7 @@ const EXPECTED: Readonly<Record<string, readonly [code: string, message: string]
   ],
   'unknown-section.yaml': [
     'CONFIG_INVALID',
-    'unknown-section.yaml:2: prometheus: unknown key; known keys: name, timeZone, store, http, publicUrl, aws, services, databases, dependencies, queues, notify, contacts, commands, detectors, mitigations, and 2 more',
+    'unknown-section.yaml:2: grafana: unknown key; known keys: name, timeZone, store, http, publicUrl, aws, prometheus, sentry, datadog, services, databases, dependencies, queues, searches, caches, and 7 more',
   ],
   'url-broken-in-env.yaml': [
     'CONFIG_INVALID',
@@ -487,7 +689,14 @@ describe('each bad file is refused with a message that says where, what and how'
   test.each(readdirSync(TESTDATA))('%s', (file) => {
     let thrown: unknown;
     try {
-      loadConfig({ path: join(TESTDATA, file), env: ENV, detectors: DETECTORS, checkCommand });
+      loadConfig({
+        path: join(TESTDATA, file),
+        env: ENV,
+        detectors: DETECTORS,
+        checkCommand,
+        signals: SIGNALS,
+        checkQuery,
+      });
     } catch (error) {
       thrown = error;
     }

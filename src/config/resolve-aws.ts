@@ -4,7 +4,8 @@ import { checkHttpUrl } from './address.ts';
 import { REGION_PATTERN } from './aws-names.ts';
 import { invalid, type Path, shown, suggest } from './problems.ts';
 import { mapRecord, type Report, type ResolveContext } from './resolve-parts.ts';
-import type { RawConfig } from './schema.ts';
+import type { RawConfig, RawTarget } from './schema.ts';
+import { TARGET_KINDS } from './target-names.ts';
 import type { AwsAccountConfig, AwsConfig } from './types.ts';
 
 /** Something of the configuration that is looked up in AWS. */
@@ -71,33 +72,38 @@ function resolveAccount(
 }
 
 function usesOf(raw: RawConfig): readonly AwsUse[] {
-  const services = Object.entries(raw.services).flatMap(([name, service]) => {
-    const target = ['services', name];
-    const { account = 'default', ecs, alb, logs, signals } = service;
-    const parts = Object.entries({ ecs, alb, logs }).filter(([, part]) => part !== undefined);
-    const bound = Object.keys(signals).map((signal) => [...target, 'signals', signal]);
-    return [...parts.map(([part]) => [...target, part]), ...bound].map((path) => ({ path, target, account }));
-  });
-  const queues = Object.entries(raw.queues).map(([name, { account = 'default' }]) => {
-    const target = ['queues', name];
-    return { path: [...target, 'sqs'], target, account };
-  });
-  const databases = Object.entries(raw.databases).flatMap(([name, { account = 'default', rds, replicas }]) => {
-    const target = ['databases', name];
-    const paths = [
-      ...(rds === undefined ? [] : [[...target, 'rds']]),
-      ...Object.entries(replicas).flatMap(([replica, one]) =>
-        one.rds === undefined ? [] : [[...target, 'replicas', replica, 'rds']],
+  const byHand = TARGET_KINDS.flatMap((kind) =>
+    Object.entries<RawTarget>(raw[kind]).flatMap(([name, target]) =>
+      Object.entries(target.signals).flatMap(([signal, { cloudwatch }]) =>
+        cloudwatch === undefined ? [] : [useOf([kind, name], target, ['signals', signal])],
       ),
-    ];
-    return paths.map((path) => ({ path, target, account }));
+    ),
+  );
+  const services = Object.entries(raw.services).flatMap(([name, service]) => {
+    const parts = (['ecs', 'alb', 'logs'] as const).filter((part) => service[part] !== undefined);
+    return parts.map((part) => useOf(['services', name], service, [part]));
   });
-  return [...services, ...databases, ...queues];
+  const queues = Object.entries(raw.queues).map(([name, queue]) => useOf(['queues', name], queue, ['sqs']));
+  const searches = Object.entries(raw.searches).flatMap(([name, search]) =>
+    search.logs === undefined ? [] : [useOf(['searches', name], search, ['logs'])],
+  );
+  const databases = Object.entries(raw.databases).flatMap(([name, database]) => {
+    const replicas = Object.entries(database.replicas);
+    return [
+      ...(database.rds === undefined ? [] : [['rds']]),
+      ...replicas.flatMap(([replica, { rds }]) => (rds === undefined ? [] : [['replicas', replica, 'rds']])),
+    ].map((part) => useOf(['databases', name], database, part));
+  });
+  return [...services, ...databases, ...queues, ...searches, ...byHand];
+}
+
+function useOf(target: Path, { account = 'default' }: { readonly account?: string | undefined }, part: Path): AwsUse {
+  return { path: [...target, ...part], target, account };
 }
 
 function checkAccounts(raw: RawConfig, context: ResolveContext, report: Report): void {
   const known = ['default', ...Object.keys(raw.aws.accounts)];
-  for (const kind of ['services', 'databases', 'queues'] as const) {
+  for (const kind of ['services', 'databases', 'queues', 'searches'] as const) {
     for (const [name, { account }] of Object.entries(raw[kind])) {
       if (account === undefined || known.includes(account) || context.written(['aws', 'accounts', account])) continue;
       const near = suggest(account, known, 'aws.accounts has');

@@ -3,6 +3,7 @@
 import { parseDatabaseUrl } from './address.ts';
 import { invalid, type Path } from './problems.ts';
 import { mapRecord, type Report, type ResolveContext, readable } from './resolve-parts.ts';
+import { resolveQueries, resolveSignals } from './resolve-signals.ts';
 import type { RawConfig } from './schema.ts';
 import { createSecret, openValue, SECRET_REF, type Secret } from './secrets.ts';
 import type { DatabaseAddress, DatabaseConfig } from './types.ts';
@@ -29,6 +30,8 @@ export function resolveDatabase(
     account: database.account ?? 'default',
     operatorCommand: database.operatorCommand ?? defaultCommand(address),
     contact,
+    signals: resolveSignals(database.signals, [...path, 'signals'], context, report),
+    queries: resolveQueries(database, [...path, 'queries'], context, report),
     replicas: mapRecord(database.replicas, (replicaName, replica) => {
       const found = resolveUrl(replica.url, [...path, 'replicas', replicaName, 'url'], context, report);
       return {

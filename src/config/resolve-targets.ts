@@ -3,13 +3,14 @@
 import { checkHttpUrl } from './address.ts';
 import { AWS_NAMES, type AwsNameForm, readAwsName } from './aws-names.ts';
 import { invalid, type Path } from './problems.ts';
-import { mapRecord, type Report } from './resolve-parts.ts';
+import { contactOf, type Report, type ResolveContext } from './resolve-parts.ts';
+import { resolveSignals } from './resolve-signals.ts';
 import type { RawConfig } from './schema.ts';
-import type { AwsConfig, DependencyConfig, QueueConfig, ServiceConfig, SignalBinding } from './types.ts';
+import type { AwsConfig, DependencyConfig, LogsConfig, QueueConfig, ServiceConfig } from './types.ts';
 
 /** What the rest of the configuration says to a target. */
 export interface Surroundings {
-  readonly refused: (path: Path) => boolean;
+  readonly context: ResolveContext;
   readonly aws: AwsConfig | null;
   readonly contacts: RawConfig['contacts'];
 }
@@ -19,16 +20,15 @@ type RawService = RawConfig['services'][string];
 export function resolveService(name: string, service: RawService, around: Surroundings, report: Report): ServiceConfig {
   const path = ['services', name];
   const aws = awsNames(service.account, path, around.aws, report);
-  const { ecs, alb, logs, health, rateLimit } = service;
+  const { ecs, alb, logs, health, rateLimit, datadog } = service;
   const watched = ecs ?? alb ?? health?.live ?? health?.ready ?? Object.keys(service.signals)[0];
-  if (watched === undefined && !around.refused(path)) {
+  if (watched === undefined && !around.context.refused(path)) {
     report(invalid(path, 'has nothing to look at; expected at least one of ecs, alb, health and signals'));
   }
   for (const key of ['live', 'ready'] as const) {
     const wrong = health?.[key] === undefined ? null : checkHttpUrl(health[key], { plain: 'anywhere', root: false });
     if (wrong !== null) report(invalid([...path, 'health', key], wrong));
   }
-  const group = typeof logs === 'string' ? logs : logs?.group;
   return {
     account: service.account ?? 'default',
     ecs:
@@ -45,35 +45,31 @@ export function resolveService(name: string, service: RawService, around: Surrou
             loadBalancer: aws(AWS_NAMES.loadBalancer, alb.loadBalancer, ['alb', 'loadBalancer']),
             targetGroup: aws(AWS_NAMES.targetGroup, alb.targetGroup, ['alb', 'targetGroup']),
           },
-    logs:
-      group === undefined
-        ? null
-        : {
-            group: aws(AWS_NAMES.logGroup, group, ['logs']),
-            filter: typeof logs === 'object' ? (logs.filter ?? null) : null,
-          },
+    logs: resolveLogs(logs, service.account, path, around, report),
     health:
       health?.live === undefined && health?.ready === undefined
         ? null
         : { live: health.live ?? null, ready: health.ready ?? null },
     dependsOn: service.dependsOn,
-    signals: mapRecord(service.signals, (signal, binding) =>
-      resolveBinding(binding, [...path, 'signals', signal, 'cloudwatch'], report),
-    ),
+    signals: resolveSignals(service.signals, [...path, 'signals'], around.context, report),
     rateLimit: rateLimit ?? null,
-    contact: contactOf(name, service.contact, around),
+    sentry: service.sentry ?? null,
+    datadog: datadog === undefined ? null : { ...datadog, operation: datadog.operation ?? null },
+    contact: contactOf(name, service.contact, around.contacts),
   };
 }
 
-function resolveBinding({ cloudwatch }: RawService['signals'][string], path: Path, report: Report): SignalBinding {
-  const { namespace, metric, stat, scale, sparse } = cloudwatch;
-  for (const dimension of Object.keys(cloudwatch.labels)) {
-    if (cloudwatch.dimensions[dimension] === '*') continue;
-    report(invalid([...path, 'labels', dimension], 'is not one of the dimensions with "*": only those become labels'));
-  }
-  const copy = (record: Readonly<Record<string, string>>) => mapRecord(record, (_, value) => value);
-  const dimensions = copy(cloudwatch.dimensions);
-  return { cloudwatch: { namespace, metric, stat, dimensions, labels: copy(cloudwatch.labels), scale, sparse } };
+export function resolveLogs(
+  logs: RawService['logs'],
+  account: string | undefined,
+  path: Path,
+  around: Surroundings,
+  report: Report,
+): LogsConfig | null {
+  if (logs === undefined) return null;
+  const { group, filter = null } = typeof logs === 'string' ? { group: logs } : logs;
+  const aws = awsNames(account, path, around.aws, report);
+  return { group: aws(AWS_NAMES.logGroup, group, ['logs']), filter };
 }
 
 export function resolveDependency(
@@ -83,9 +79,10 @@ export function resolveDependency(
   report: Report,
 ): DependencyConfig {
   const path = ['dependencies', name];
-  const { statusPage, hosts, flag = null, cacheFlag = null, timeoutKey = null, contact } = dependency;
-  if (statusPage === undefined && hosts.length === 0 && !around.refused(path)) {
-    report(invalid(path, 'has nothing to be seen by; expected hosts, statusPage, or both'));
+  const { statusPage, hosts, signals, flag = null, cacheFlag = null, timeoutKey = null, contact } = dependency;
+  const isSeen = statusPage !== undefined || hosts.length > 0 || Object.keys(signals).length > 0;
+  if (!isSeen && !around.context.refused(path)) {
+    report(invalid(path, 'has nothing to be seen by; expected at least one of hosts, statusPage and signals'));
   }
   const wrong = statusPage === undefined ? null : checkHttpUrl(statusPage, { plain: 'loopback', root: true });
   if (wrong !== null) report(invalid([...path, 'statusPage'], wrong));
@@ -95,7 +92,8 @@ export function resolveDependency(
     flag,
     cacheFlag,
     timeoutKey,
-    contact: contactOf(name, contact, around),
+    signals: resolveSignals(signals, [...path, 'signals'], around.context, report),
+    contact: contactOf(name, contact, around.contacts),
   };
 }
 
@@ -109,16 +107,20 @@ export function resolveQueue(
   const aws = awsNames(queue.account, path, around.aws, report);
   const { consumer } = queue;
   const sqs = aws(AWS_NAMES.queue, queue.sqs, ['sqs']);
+  const lambda = consumer === undefined ? null : aws(AWS_NAMES.lambda, consumer.lambda, ['consumer', 'lambda']);
   const deadLetter = queue.deadLetter === undefined ? null : aws(AWS_NAMES.queue, queue.deadLetter, ['deadLetter']);
   if (deadLetter === sqs) report(invalid([...path, 'deadLetter'], 'is the queue itself; expected the other queue'));
   return {
     account: queue.account ?? 'default',
     sqs,
     deadLetter,
-    consumer:
-      consumer === undefined ? null : { lambda: aws(AWS_NAMES.lambda, consumer.lambda, ['consumer', 'lambda']) },
+    consumer: lambda === null ? null : { lambda },
+    logs:
+      resolveLogs(queue.logs, queue.account, path, around, report) ??
+      (lambda === null ? null : { group: `/aws/lambda/${lambda}`, filter: null }),
     dependsOn: queue.dependsOn,
-    contact: contactOf(name, queue.contact, around),
+    signals: resolveSignals(queue.signals, [...path, 'signals'], around.context, report),
+    contact: contactOf(name, queue.contact, around.contacts),
   };
 }
 
@@ -133,8 +135,4 @@ function awsNames(account: string | undefined, path: Path, aws: AwsConfig | null
     }
     return name;
   };
-}
-
-function contactOf(name: string, own: string | undefined, { contacts }: Surroundings): string | null {
-  return own ?? (Object.hasOwn(contacts, name) ? contacts[name]! : null);
 }

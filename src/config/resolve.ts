@@ -13,10 +13,12 @@ import { invalid, type Problem, shown, suggest } from './problems.ts';
 import { resolveAws } from './resolve-aws.ts';
 import { resolveDatabase } from './resolve-databases.ts';
 import { mapRecord, type ReadSecret, type Report, type ResolveContext, readable } from './resolve-parts.ts';
+import { checkBackends } from './resolve-signals.ts';
+import { resolveCache, resolveDatadog, resolvePrometheus, resolveSearch, resolveSentry } from './resolve-systems.ts';
 import { resolveDependency, resolveQueue, resolveService } from './resolve-targets.ts';
 import type { RawConfig } from './schema.ts';
 import { createSecret, type SecretContext } from './secrets.ts';
-import { checkTargets, targetNames } from './target-names.ts';
+import { checkTargets, TARGET_KINDS, targetNames } from './target-names.ts';
 import type { Config, HostPort, PagerDutyConfig } from './types.ts';
 
 export interface Resolved {
@@ -29,7 +31,7 @@ export function resolveConfig(raw: RawConfig, context: ResolveContext): Resolved
   const report: Report = (problem) => problems.push(problem);
   const detectorsDir = [raw.detectorsDir ?? []].flat().map((path) => absolute(path, context));
   const aws = resolveAws(raw, context, report);
-  const around = { aws, contacts: raw.contacts, refused: context.refused };
+  const around = { aws, contacts: raw.contacts, context };
   const config: Config = {
     origin: context.origin,
     name: raw.name,
@@ -38,12 +40,17 @@ export function resolveConfig(raw: RawConfig, context: ResolveContext): Resolved
     http: resolveHttp(raw.http, context, report),
     publicUrl: raw.publicUrl?.replace(/\/+$/, '') ?? null,
     aws,
+    prometheus: resolvePrometheus(raw.prometheus, context, report),
+    sentry: resolveSentry(raw.sentry, context, report),
+    datadog: resolveDatadog(raw.datadog, context, report),
     services: mapRecord(raw.services, (name, service) => resolveService(name, service, around, report)),
     databases: mapRecord(raw.databases, (name, database) => resolveDatabase(name, database, raw, context, report)),
     dependencies: mapRecord(raw.dependencies, (name, dependency) =>
       resolveDependency(name, dependency, around, report),
     ),
     queues: mapRecord(raw.queues, (name, queue) => resolveQueue(name, queue, around, report)),
+    searches: mapRecord(raw.searches, (name, search) => resolveSearch(name, search, around, report)),
+    caches: mapRecord(raw.caches, (name, cache) => resolveCache(name, cache, around, report)),
     notify: { pagerduty: resolvePagerDuty(raw.notify.pagerduty, context, report) },
     contacts: mapRecord(raw.contacts, (_, contact) => contact),
     commands: raw.commands,
@@ -56,6 +63,7 @@ export function resolveConfig(raw: RawConfig, context: ResolveContext): Resolved
     log: raw.log,
   };
   checkTargets(raw, context, report);
+  checkBackends(raw, context, report);
   checkContacts(raw, context, report);
   checkMitigations(raw.mitigations, context, report);
   return { config: freeze(config), problems };
@@ -173,17 +181,15 @@ function resolveOptions(
   return values;
 }
 
-/** Contacts can also be given by kind: `databases: '@dba'`. */
-const KINDS = ['services', 'databases', 'dependencies', 'queues'] as const;
-
 function checkContacts(raw: RawConfig, context: ResolveContext, report: Report): void {
   // Without the detectors nothing can be said of a key that may be the id of one.
   if (context.detectors === null) return;
-  const fixed = ['default', ...KINDS, ...context.detectors.map(({ id }) => id)];
+  // Contacts can also be given by kind: `databases: '@dba'`.
+  const fixed = ['default', ...TARGET_KINDS, ...context.detectors.map(({ id }) => id)];
   for (const key of Object.keys(raw.contacts)) {
     const [target = '', replica] = key.split('/');
     const paths =
-      replica === undefined ? KINDS.map((kind) => [kind, target]) : [['databases', target, 'replicas', replica]];
+      replica === undefined ? TARGET_KINDS.map((kind) => [kind, target]) : [['databases', target, 'replicas', replica]];
     // Also one that was taken out because something else is wrong with it.
     if (fixed.includes(key) || paths.some(context.written)) continue;
     const near = suggest(key, [...targetNames(raw), ...fixed], 'expected one of');

@@ -1,11 +1,14 @@
 /** The part of the configuration's schema that binds signals by hand. */
 
 import { z } from 'zod';
+import type { Unit } from '../model/index.ts';
 import { PLAIN_STATISTICS, STATISTIC_PATTERN } from './aws-names.ts';
 
-const labelName = z
+export const labelName = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,62}$/, { error: 'expected a label: a letter, then letters, digits and "_", lower case' });
+
+const scale = z.number().refine((value) => value !== 0, { error: 'expected a number other than 0' });
 
 /** Lengths and characters: Dimension and MetricStat in the API reference of CloudWatch. */
 const cloudwatch = z
@@ -42,9 +45,7 @@ const cloudwatch = z
         description: 'label of a dimension with "*", where it has another name than the dimension',
         examples: [{ Endpoint: 'endpoint' }],
       }),
-    scale: z
-      .number()
-      .refine((scale) => scale !== 0, { error: 'expected a number other than 0' })
+    scale: scale
       .default(1)
       .meta({ description: 'what a value is multiplied with: 0.001 for milliseconds, 0.01 for percent' }),
     sparse: z
@@ -54,13 +55,44 @@ const cloudwatch = z
   })
   .meta({ description: 'a metric of CloudWatch' });
 
+export const signalName = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, {
+  error: 'expected the name of a signal: a letter, then letters, digits and "_", lower case',
+});
+
+/** Every word of `Unit`: the compiler sees to it. */
+const UNITS = {
+  s: 's',
+  ms: 'ms',
+  bytes: 'bytes',
+  ratio: 'ratio',
+  count: 'count',
+  per_second: 'per_second',
+  bytes_per_second: 'bytes_per_second',
+  bool: 'bool',
+} as const satisfies { readonly [U in Unit]: U };
+
+export const unit = (description: string) => z.enum(UNITS).meta({ description, examples: ['count'] });
+
+const binding = z
+  .strictObject({
+    cloudwatch: cloudwatch.optional(),
+    prometheus: z
+      .string()
+      .regex(/^(?=[\s\S]*\S)[\s\S]{1,4000}$/, { error: 'expected a query in PromQL, at most 4000 characters' })
+      .meta({
+        description: 'in place of cloudwatch: a query in PromQL; counts are counts of one period',
+        examples: ['sum(increase(db_queries_total[1m]))'],
+      })
+      .optional(),
+    unit: unit('with prometheus: unit of the values, where the name is not one of ours').optional(),
+    scale: scale
+      .meta({ description: 'with prometheus: what a value is multiplied with', examples: [0.001] })
+      .optional(),
+  })
+  .meta({ description: 'where the signal comes from: cloudwatch or prometheus' });
+
 export const signalsSchema = z
-  .record(
-    z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, {
-      error: 'expected the name of a signal: a letter, then letters, digits and "_", lower case',
-    }),
-    z.strictObject({ cloudwatch }).meta({ description: 'where the signal comes from' }),
-  )
+  .record(signalName, binding)
   .prefault({})
   .meta({
     description: 'signals bound by hand, in place of the preset ones or beside them',

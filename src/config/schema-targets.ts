@@ -1,43 +1,19 @@
-/** The part of the configuration's schema about targets besides databases: services, dependencies, queues. */
+/** The part of the configuration's schema about services, dependencies and queues. */
 
 import { z } from 'zod';
-import { AWS_NAMES, type AwsNameForm } from './aws-names.ts';
-import { contact, name, targetName } from './schema-parts.ts';
+import { AWS_NAMES } from './aws-names.ts';
+import { awsName, contact, dependsOn, logs, name, ownKey, targetAccount, url } from './schema-parts.ts';
 import { signalsSchema } from './schema-signals.ts';
 
-const awsName = (form: AwsNameForm, description: string, example: string) =>
+/** Sentry's rule for slugs. */
+const SLUG = /^[a-z0-9_-]{1,100}$/;
+
+/** What the source takes: other characters would be a query of their own. */
+const tag = (name: string, example: string) =>
   z
     .string()
-    .regex(form.pattern, { error: `expected ${form.expected}` })
-    .meta({ description, examples: [example] });
-
-export const targetAccount = name
-  .meta({ description: 'account where it runs, a name of aws.accounts', examples: ['default'] })
-  .optional();
-
-const dependsOn = z
-  .array(targetName)
-  .max(100)
-  .prefault([])
-  .meta({
-    description: 'what it needs: names of databases, dependencies, queues and services',
-    examples: [['main-db']],
-  });
-
-/** A key of people's own configuration or flag system, as it stands in commands. */
-const ownKey = (description: string, example: string) =>
-  z
-    .string()
-    .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,99}$/, {
-      error: 'expected a letter, then letters, digits and "_.-", at most 100',
-    })
-    .meta({ description, examples: [example] });
-
-const url = (description: string, example: string) =>
-  z
-    .string()
-    .min(1)
-    .meta({ description, examples: [example] });
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}$/, { error: `expected the tag ${name} of its spans` })
+    .meta({ description: `tag ${name} of its spans`, examples: [example] });
 
 const service = z
   .strictObject({
@@ -64,26 +40,7 @@ const service = z
       })
       .meta({ description: 'where its requests come from' })
       .optional(),
-    logs: z
-      .union(
-        [
-          awsName(AWS_NAMES.logGroup, 'log group', '/aws/ecs/rastup-prod/api-service'),
-          z.strictObject({
-            group: awsName(AWS_NAMES.logGroup, 'log group', '/aws/ecs/rastup-prod/api-service'),
-            filter: z
-              .string()
-              .regex(/^[^\x00-\x1f\x7f]{1,1024}$/, { error: 'expected one line of at most 1024 characters' })
-              .meta({ description: 'filter pattern of CloudWatch Logs', examples: ['?ERROR ?FATAL'] })
-              .optional(),
-          }),
-        ],
-        { error: 'expected the name of a log group, or { group, filter }' },
-      )
-      .meta({
-        description: 'log group, or { group, filter } with a filter pattern for errors',
-        examples: ['/aws/ecs/rastup-prod/api-service'],
-      })
-      .optional(),
+    logs: logs('log group, or { group, filter } with a filter pattern for errors', '/aws/ecs/rastup-prod/api-service'),
     health: z
       .strictObject({
         live: url('whether it answers at all', 'https://api.rastup.com/health').optional(),
@@ -104,6 +61,26 @@ const service = z
           .meta({ description: 'the limit now, requests a minute', examples: [600] }),
       })
       .meta({ description: 'its own rate limit, for the command that raises it' })
+      .optional(),
+    sentry: z
+      .string()
+      .regex(SLUG, { error: 'expected the slug of a project, as it stands in addresses of Sentry' })
+      .meta({ description: 'slug of its project in Sentry, for what is new among its errors', examples: ['api'] })
+      .optional(),
+    datadog: z
+      .strictObject({
+        service: tag('service', 'api'),
+        env: tag('env', 'production'),
+        operation: z
+          .string()
+          .regex(/^[a-z][a-z0-9_.]{0,99}$/i, { error: 'expected the name of an operation such as express.request' })
+          .meta({
+            description: 'operation by which requests enter; without it the most frequent of the usual ones',
+            examples: ['express.request'],
+          })
+          .optional(),
+      })
+      .meta({ description: 'its tags in Datadog APM, for where the time of requests goes' })
       .optional(),
     contact: contact.meta({ description: 'who is asked when it breaks', examples: ["'@api-team'"] }).optional(),
   })
@@ -139,6 +116,7 @@ export const dependenciesSchema = z
         'configuration key of the timeout of calls to it, in milliseconds',
         'stripe.timeout_ms',
       ).optional(),
+      signals: signalsSchema,
       contact: contact.meta({ description: 'who is asked when it breaks', examples: ["'@payments'"] }).optional(),
     }),
   )
@@ -156,7 +134,12 @@ export const queuesSchema = z
         .strictObject({ lambda: awsName(AWS_NAMES.lambda, 'Lambda function', 'rastup-message-processor') })
         .meta({ description: 'what works it off' })
         .optional(),
+      logs: logs(
+        'log group of what works it off; default /aws/lambda/FUNCTION where that is a Lambda function',
+        '/aws/lambda/rastup-message-processor',
+      ),
       dependsOn,
+      signals: signalsSchema,
       contact: contact.meta({ description: 'who is asked when it breaks', examples: ["'@messaging'"] }).optional(),
     }),
   )

@@ -8,36 +8,12 @@ import { z } from 'zod';
 import { LISTEN_PATTERN } from './address.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { awsSchema } from './schema-aws.ts';
-import { contact, name } from './schema-parts.ts';
-import { dependenciesSchema, queuesSchema, servicesSchema, targetAccount } from './schema-targets.ts';
-import { SECRET_REF } from './secrets.ts';
-
-/** What a command's `{psql}` slot accepts: plain words, so that nothing of it can be read by a shell. */
-export const OPERATOR_COMMAND_PATTERN = /^[A-Za-z0-9_@%+=:,./-]+( [A-Za-z0-9_@%+=:,./-]+)*$/;
+import { databasesSchema } from './schema-databases.ts';
+import { contact, secret } from './schema-parts.ts';
+import { cachesSchema, datadogSchema, prometheusSchema, searchesSchema, sentrySchema } from './schema-systems.ts';
+import { dependenciesSchema, queuesSchema, servicesSchema } from './schema-targets.ts';
 
 const DETECTOR_ID = /^[a-z][a-z0-9-]{0,62}$/;
-
-const secret = (what: string, example: string) =>
-  z
-    .string()
-    .regex(SECRET_REF, { error: `a secret is never written here; write env:NAME or file:/path, as ${example}` })
-    .meta({ description: what, writeOnly: true, examples: [example] });
-
-const databaseUrl = (example: string) =>
-  z
-    .string()
-    .min(1)
-    .meta({
-      description:
-        'postgres:// URL of the monitoring role: env:NAME, file:PATH, or in the open when it has no password',
-      writeOnly: true,
-      examples: [example],
-    });
-
-const rds = z
-  .string()
-  .regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/, { error: 'expected an RDS instance identifier: letters, digits and "-"' })
-  .meta({ description: 'RDS instance identifier, for its metrics, events and network', examples: ['rastup-prod'] });
 
 const listen = (what: string, example: string) =>
   z
@@ -50,36 +26,6 @@ const path = (what: string, example: string) =>
     .string()
     .regex(/^[^\0]+$/, { error: 'expected a path' })
     .meta({ description: what, examples: [example] });
-
-const replica = z
-  .strictObject({ url: databaseUrl('env:REPLICA_URL'), rds: rds.optional() })
-  .meta({ description: 'a read replica' });
-
-const database = z
-  .strictObject({
-    url: databaseUrl('env:DATABASE_URL'),
-    operatorCommand: z
-      .string()
-      .regex(OPERATOR_COMMAND_PATTERN, {
-        error: 'expected plain words without quotes or shell characters, as psql -h db.internal -U admin -d app',
-      })
-      .regex(/^(?!.*(:\/\/[^ /@]*:[^ /@]*@|password=))/i, {
-        error: 'has a password, which would be in every page; use a password file (~/.pgpass) or a service name',
-      })
-      .meta({
-        description: 'how people get in, used in commands of pages; default psql -h HOST -p PORT -U admin -d DATABASE',
-        examples: ['psql -h main-db.internal -U admin -d rastup'],
-      })
-      .optional(),
-    rds: rds.optional(),
-    account: targetAccount,
-    contact: contact.meta({ description: 'who is asked when it breaks', examples: ["'@dba'"] }).optional(),
-    replicas: z
-      .record(name, replica)
-      .prefault({})
-      .meta({ description: 'read replicas by name; a replica is the target DATABASE/REPLICA' }),
-  })
-  .meta({ description: 'a Postgres server and the database to look at' });
 
 const pagerduty = z
   .strictObject({
@@ -160,10 +106,15 @@ export const configSchema = z.strictObject({
     })
     .optional(),
   aws: awsSchema,
+  prometheus: prometheusSchema.optional(),
+  sentry: sentrySchema.optional(),
+  datadog: datadogSchema.optional(),
   services: servicesSchema,
-  databases: z.record(name, database).prefault({}).meta({ description: 'the databases to watch, by name' }),
+  databases: databasesSchema,
   dependencies: dependenciesSchema,
   queues: queuesSchema,
+  searches: searchesSchema,
+  caches: cachesSchema,
   notify: z
     .strictObject({ pagerduty: pagerduty.optional() })
     .prefault({})
@@ -179,7 +130,7 @@ export const configSchema = z.strictObject({
     .meta({
       description:
         'who is asked when something breaks: by the name of a target or detector, by kind (services, databases, ' +
-        'dependencies, queues), or default',
+        'dependencies, queues, searches, caches), or default',
       examples: [{ default: '#oncall', databases: '@dba' }],
     }),
   commands: z
@@ -225,6 +176,9 @@ export const configSchema = z.strictObject({
 
 /** What the schema lets through: every default in its place. */
 export type RawConfig = z.output<typeof configSchema>;
+
+/** What every kind of target has. */
+export type RawTarget = Pick<RawConfig['services'][string], 'signals'> & { readonly account?: string | undefined };
 
 /** The schema of what people write, without the detectors' options. */
 export function inputJsonSchema(): JsonSchema {

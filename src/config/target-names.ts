@@ -4,11 +4,14 @@ import { invalid, type Path, shown, suggest } from './problems.ts';
 import type { Report, ResolveContext } from './resolve-parts.ts';
 import type { RawConfig } from './schema.ts';
 
-const KINDS = ['services', 'databases', 'dependencies', 'queues'] as const;
+/** The sections that hold targets. */
+export const TARGET_KINDS = ['services', 'databases', 'dependencies', 'queues', 'searches', 'caches'] as const;
+
+export type TargetSection = (typeof TARGET_KINDS)[number];
 
 /** With replicas, which are targets of their own: `main-db/replica-1`. */
 export function targetNames(raw: RawConfig): readonly string[] {
-  return KINDS.flatMap((kind) => Object.keys(raw[kind])).concat(
+  return TARGET_KINDS.flatMap((kind) => Object.keys(raw[kind])).concat(
     Object.entries(raw.databases).flatMap(([name, { replicas }]) =>
       Object.keys(replicas).map((replica) => `${name}/${replica}`),
     ),
@@ -17,9 +20,9 @@ export function targetNames(raw: RawConfig): readonly string[] {
 
 /** Reports names that are there twice, and `dependsOn` that names nothing, itself, or one thing twice. */
 export function checkTargets(raw: RawConfig, context: ResolveContext, report: Report): void {
-  for (const [index, kind] of KINDS.entries()) {
+  for (const [index, kind] of TARGET_KINDS.entries()) {
     for (const name of Object.keys(raw[kind])) {
-      const other = KINDS.slice(0, index).find((earlier) => Object.hasOwn(raw[earlier], name));
+      const other = TARGET_KINDS.slice(0, index).find((earlier) => Object.hasOwn(raw[earlier], name));
       if (other === undefined) continue;
       report(invalid([kind, name], `is the name of one of the ${other} too; every target needs a name of its own`));
     }
@@ -29,9 +32,9 @@ export function checkTargets(raw: RawConfig, context: ResolveContext, report: Re
     const [database = '', replica] = name.split('/');
     // Also one that was taken out because something else is wrong with it.
     if (replica !== undefined) return context.written(['databases', database, 'replicas', replica]);
-    return KINDS.some((kind) => context.written([kind, name]));
+    return TARGET_KINDS.some((kind) => context.written([kind, name]));
   };
-  for (const kind of ['services', 'queues'] as const) {
+  for (const kind of ['services', 'queues', 'searches', 'caches'] as const) {
     for (const [name, { dependsOn }] of Object.entries(raw[kind])) {
       checkDependsOn(name, dependsOn, [kind, name, 'dependsOn'], { known, isThere }, report);
     }

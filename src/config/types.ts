@@ -1,6 +1,18 @@
 /** The configuration as the program uses it: checked, complete, frozen. Files hold it in the form of `schema.ts`. */
 
+import type { Unit } from '../model/index.ts';
 import type { Secret } from './secrets.ts';
+import type {
+  CacheConfig,
+  DatadogConfig,
+  LogsConfig,
+  PrometheusConfig,
+  SearchConfig,
+  SentryConfig,
+  SignalBinding,
+} from './types-systems.ts';
+
+export type * from './types-systems.ts';
 
 export interface HostPort {
   /** Without brackets: `::1`. */
@@ -26,6 +38,20 @@ export interface DatabaseConfig extends ReplicaConfig {
   /** Account of its RDS instances, a name of `aws.accounts`. */
   readonly account: string;
   readonly replicas: Readonly<Record<string, ReplicaConfig>>;
+  readonly signals: Readonly<Record<string, SignalBinding>>;
+  /** By the name of the signal that each gives. */
+  readonly queries: Readonly<Record<string, QueryConfig>>;
+}
+
+/** A signal of the user's own, read from the primary. */
+export interface QueryConfig {
+  /** Checked only where the check was given: its parser is large. */
+  readonly sql: string;
+  readonly unit: Unit;
+  readonly periodSeconds: number;
+  /** Null: the only column that is no label. */
+  readonly column: string | null;
+  readonly labels: readonly string[];
 }
 
 /** One account and region of AWS. `default` is the top of `aws`. */
@@ -50,39 +76,23 @@ export interface AwsConfig {
   readonly taskDefinitions: boolean;
 }
 
-/** A metric of CloudWatch that is bound to a signal by hand. */
-export interface CloudWatchBinding {
-  readonly namespace: string;
-  readonly metric: string;
-  /** `Sum`, `Average`, `Maximum`, `Minimum`, `SampleCount`, `p95`… */
-  readonly stat: string;
-  /** `*` stands for every value that ListMetrics knows (at most 50), which becomes the label of the same name. */
-  readonly dimensions: Readonly<Record<string, string>>;
-  /** Label names for dimensions with `*`, where they differ: `{ Endpoint: endpoint }`. */
-  readonly labels: Readonly<Record<string, string>>;
-  /** What a value is multiplied with: 0.001 for milliseconds, 0.01 for percent. */
-  readonly scale: number;
-  /** A metric that is published only when it is not zero: its holes are zero where `requests` has a value. */
-  readonly sparse: boolean;
-}
-
-export interface SignalBinding {
-  readonly cloudwatch: CloudWatchBinding;
-}
-
 export interface ServiceConfig {
   /** A name of `aws.accounts`. */
   readonly account: string;
   readonly ecs: { readonly cluster: string; readonly service: string } | null;
   /** `app/name/id`, and `targetgroup/name/id` or the whole ARN's end. */
   readonly alb: { readonly loadBalancer: string; readonly targetGroup: string } | null;
-  readonly logs: { readonly group: string; readonly filter: string | null } | null;
+  readonly logs: LogsConfig | null;
   readonly health: { readonly live: string | null; readonly ready: string | null } | null;
-  /** Names of databases, dependencies, queues and other services. */
+  /** Names of other targets. */
   readonly dependsOn: readonly string[];
   readonly signals: Readonly<Record<string, SignalBinding>>;
   /** Configuration key of its rate limit, and the limit now, for the mitigation. */
   readonly rateLimit: { readonly key: string; readonly perMinute: number } | null;
+  /** Slug of its project in Sentry. */
+  readonly sentry: string | null;
+  /** Its tags in Datadog; the operation by which requests enter, where it is not one of the usual ones. */
+  readonly datadog: { readonly service: string; readonly env: string; readonly operation: string | null } | null;
   readonly contact: string | null;
 }
 
@@ -94,6 +104,7 @@ export interface DependencyConfig {
   readonly flag: string | null;
   readonly cacheFlag: string | null;
   readonly timeoutKey: string | null;
+  readonly signals: Readonly<Record<string, SignalBinding>>;
   readonly contact: string | null;
 }
 
@@ -102,7 +113,10 @@ export interface QueueConfig {
   readonly sqs: string;
   readonly deadLetter: string | null;
   readonly consumer: { readonly lambda: string } | null;
+  /** Of what works it off. */
+  readonly logs: LogsConfig | null;
   readonly dependsOn: readonly string[];
+  readonly signals: Readonly<Record<string, SignalBinding>>;
   readonly contact: string | null;
 }
 
@@ -145,10 +159,15 @@ export interface Config {
   readonly publicUrl: string | null;
   /** Null when nothing of AWS is configured: then no SDK client is ever loaded. */
   readonly aws: AwsConfig | null;
+  readonly prometheus: PrometheusConfig | null;
+  readonly sentry: SentryConfig | null;
+  readonly datadog: DatadogConfig | null;
   readonly services: Readonly<Record<string, ServiceConfig>>;
   readonly databases: Readonly<Record<string, DatabaseConfig>>;
   readonly dependencies: Readonly<Record<string, DependencyConfig>>;
   readonly queues: Readonly<Record<string, QueueConfig>>;
+  readonly searches: Readonly<Record<string, SearchConfig>>;
+  readonly caches: Readonly<Record<string, CacheConfig>>;
   readonly notify: { readonly pagerduty: PagerDutyConfig | null };
   readonly contacts: Readonly<Record<string, string>>;
   readonly commands: 'runbook' | 'aws';

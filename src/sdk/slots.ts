@@ -48,6 +48,10 @@ export const SLOTS = {
     description: 'schema.table, plain identifiers only',
     pattern: /^[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}$/,
   },
+  outboxTable: {
+    description: "schema.table of an outbox, from the detector's option",
+    pattern: /^[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}$/,
+  },
   indexName: { description: 'an index, plain identifier only', pattern: /^[a-z_][a-z0-9_]{0,62}$/ },
   slotName: { description: 'a replication slot', pattern: /^[a-z0-9_]{1,63}$/ },
   standby: {

@@ -3,9 +3,12 @@
  * noisy: medians, counts and bytes are meant to be compared, single times are not.
  */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { Question, QuestionKind, Source } from '../../src/model/index.ts';
 import { createPostgresSource } from '../../src/sources/postgres/source.ts';
@@ -229,7 +232,84 @@ async function idle(): Promise<readonly Figure[]> {
   }
 }
 
-const figures = [...(await pollCost()), ...(await idle())];
+/** Services behind load balancers: 16 metrics each, and 4 more of two zones. */
+const SERVICES = 500;
+const SETTLING_MS = 120_000;
+const MEASURED_MS = 180_000;
+
+/** The daemon with 10,000 series of CloudWatch at 60 s, the last hour of 14 days of history read before. */
+async function manySeries(): Promise<readonly Figure[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'runbookd-bench-'));
+  const cloudwatch = spawn(process.execPath, [fileURLToPath(new URL('cloudwatch.ts', import.meta.url))]);
+  try {
+    const [chunk] = (await once(cloudwatch.stdout, 'data')) as [Buffer];
+    const port = await freePort();
+    const file = join(directory, 'bench.yaml');
+    const services = Object.fromEntries(
+      Array.from({ length: SERVICES }, (_, index) => {
+        const id = index.toString(16).padStart(16, '0');
+        const alb = { loadBalancer: `app/lb-${index}/${id}`, targetGroup: `targetgroup/tg-${index}/${id}` };
+        return [`svc-${index}`, { alb }];
+      }),
+    );
+    const aws = {
+      region: 'us-east-1',
+      endpoint: `http://127.0.0.1:${chunk.toString().trim()}`,
+      budgetUsdPerMonth: 1e6,
+    };
+    const http = { listen: `127.0.0.1:${port}` };
+    await writeFile(file, JSON.stringify({ store: { sqlite: join(directory, 's.db') }, http, aws, services }));
+    const env = {
+      AWS_ACCESS_KEY_ID: 'AKIABENCHBENCHBENCH0',
+      AWS_SECRET_ACCESS_KEY: 'bench',
+      XDG_CACHE_HOME: directory,
+    };
+    await using daemon = startDaemon(['run', '--config', file], env);
+    const pid = daemon.child.pid!;
+    const started = performance.now();
+    while (!(await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null))?.ok) {
+      if (performance.now() - started > 400_000 || daemon.child.exitCode !== null) throw new Error(daemon.output());
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    const history = performance.now() - started;
+    await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
+    const cpu = await cpuSeconds(pid);
+    await new Promise((resolve) => setTimeout(resolve, MEASURED_MS));
+    const used = (await cpuSeconds(pid)) - cpu;
+    const resident = await residentBytes(pid);
+    const peak = Number(/VmHWM:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+    const text = await (await fetch(`http://127.0.0.1:${port}/api/v1/series`)).json().catch(() => null);
+    const count = Array.isArray((text as { series?: unknown[] } | null)?.series)
+      ? (text as { series: unknown[] }).series.length
+      : Number.NaN;
+    await daemon.kill('SIGTERM');
+    const of = `${SERVICES} services, about 10,000 series at 60 s`;
+    return [
+      {
+        what: `CPU, ${of}`,
+        measured: `${((used / (MEASURED_MS / 1000)) * 100).toFixed(1)} % of one core`,
+        limit: '10 %',
+      },
+      {
+        what: `resident memory, ${of} (peak while 14 days of history are read: ${(peak / 1e6).toFixed(0)} MB)`,
+        measured: `${(resident / 1e6).toFixed(0)} MB (${count} series)`,
+        limit: '250 MB',
+      },
+      { what: `until 14 days of history of these are read`, measured: seconds(history), limit: '–' },
+    ];
+  } finally {
+    cloudwatch.kill('SIGKILL');
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** `npm run bench -- NAME`: one of them alone. */
+const ALL = { poll: pollCost, idle, series: manySeries };
+const wanted = process.argv.slice(2);
+const figures: Figure[] = [];
+for (const [name, measure] of Object.entries(ALL)) {
+  if (wanted.length === 0 || wanted.includes(name)) figures.push(...(await measure()));
+}
 process.stdout.write(`node ${process.versions.node}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed(0)} GB\n`);
 const width = Math.max(...figures.map((figure) => figure.what.length));
 for (const { what, measured, limit } of figures)

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { generateConfigFiles } from '../../src/config/generate.ts';
 import { loadConfig } from '../../src/config/index.ts';
-import { OPERATOR_COMMAND_PATTERN } from '../../src/config/schema.ts';
+import { OPERATOR_COMMAND_PATTERN } from '../../src/config/schema-databases.ts';
 import { loadDetectors, mapSdk } from '../../src/detect/load.ts';
 import type { AnyDetector } from '../../src/sdk/detector.ts';
 import { SLOTS } from '../../src/sdk/slots.ts';

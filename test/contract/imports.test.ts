@@ -35,6 +35,7 @@ const WIRING = new Set([
   'version.ts',
   'watch.ts',
   'watch-aws.ts',
+  'watch-systems.ts',
 ]);
 
 function files(directory: string): readonly string[] {

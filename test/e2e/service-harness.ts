@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { stringify } from 'yaml';
 import { createBaselines } from '../../src/baseline/baselines.ts';
@@ -33,6 +34,9 @@ export function movedClock(start: number): MovedClock {
   };
 }
 
+/** The system's clock, for what cannot be moved. */
+export const realClock: MovedClock = { now: Date.now, advance: () => undefined };
+
 export interface ServiceHarness extends AsyncDisposable {
   readonly watch: Watch;
   readonly pipeline: Pipeline;
@@ -43,6 +47,8 @@ export interface ServiceHarness extends AsyncDisposable {
   backfill(days: number): Promise<number>;
   /** One minute: every group that is due at each step is polled, then the clock goes on. */
   minutes(count: number, until?: () => boolean): Promise<boolean>;
+  /** In real time, each group as often as it is due. */
+  seconds(count: number, until?: () => boolean): Promise<boolean>;
   firing(detector: string, target?: string): Finding | undefined;
   incidents(): readonly Incident[];
   /** What was learned so far, for another harness on the same history. */
@@ -151,6 +157,15 @@ export async function startServiceHarness(options: ServiceHarnessOptions): Promi
         await pollDue();
         if (until()) return true;
         clock.advance(stepMs);
+      }
+      return until();
+    },
+    async seconds(count, until = () => false) {
+      const end = performance.now() + count * 1000;
+      while (performance.now() < end) {
+        await pollDue();
+        if (until()) return true;
+        await sleep(50);
       }
       return until();
     },

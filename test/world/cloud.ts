@@ -59,10 +59,22 @@ export async function startCloud(options: CloudOptions = {}): Promise<CloudWorld
   const aws = await startAws({ fleet, ...(publishDelayMs === undefined ? {} : { publishDelayMs }) });
   starting.defer(() => aws.close());
   const vendor = async (name: string): Promise<Vendor> => starting.use(await startVendor(name, now));
+  // The load balancer has someone to ask as long as one target is healthy; with none it asks them all.
+  const isServed = (name: WatchedService): boolean => {
+    const { machine } = fleet.services.get(name)!;
+    const at = now();
+    return machine
+      .tasks(at, at + 1)
+      .some((task) => task.healthyAt <= at && task.stoppingAt > at && machine.targetProblem(task, at) === null);
+  };
   const endpoints = async (name: WatchedService): Promise<HealthEndpoints> =>
-    starting.use(await startHealthEndpoints(NEEDS[name]));
+    starting.use(await startHealthEndpoints(NEEDS[name], () => isServed(name)));
   const vendors = { stripe: await vendor('Stripe'), twilio: await vendor('Twilio') };
-  const health = { api: await endpoints('api'), search: await endpoints('search'), payment: await endpoints('payment') };
+  const health = {
+    api: await endpoints('api'),
+    search: await endpoints('search'),
+    payment: await endpoints('payment'),
+  };
   const stack = starting.move();
   return {
     fleet,
@@ -130,9 +142,7 @@ export function cloudConfig(world: CloudWorld, options: CloudConfigOptions = {})
               rds: 'rastup-prod',
               operatorCommand: `psql -h ${server.host} -p ${server.port} -U admin -d ${server.database}`,
               contact: '@dba',
-              ...(database.replicaUrl === undefined
-                ? {}
-                : { replicas: { 'replica-1': { url: database.replicaUrl } } }),
+              ...(database.replicaUrl === undefined ? {} : { replicas: { 'replica-1': { url: database.replicaUrl } } }),
             },
           },
         }),

@@ -31,21 +31,23 @@ const SIGNALS: Readonly<Record<string, Bound>> = {
 /** Signals that are published only when they are not zero. */
 const SPARSE = new Set(['dependency_errors', 'rate_limited', 'endpoint_requests']);
 
-function bindings(service: string): Readonly<Record<string, unknown>> {
+function bindings(service: string, callsOthers: boolean): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
-    Object.entries(SIGNALS).map(([signal, { metric, stat, labels = {}, scale }]) => {
-      const every = Object.fromEntries(Object.keys(labels).map((name) => [name, '*']));
-      const cloudwatch = {
-        namespace: APP_NAMESPACE,
-        metric,
-        stat,
-        dimensions: { Service: service, ...every },
-        ...(Object.keys(labels).length === 0 ? {} : { labels }),
-        ...(scale === undefined ? {} : { scale }),
-        ...(SPARSE.has(signal) ? { sparse: true } : {}),
-      };
-      return [signal, { cloudwatch }];
-    }),
+    Object.entries(SIGNALS)
+      .filter(([signal]) => callsOthers || !signal.startsWith('dependency_'))
+      .map(([signal, { metric, stat, labels = {}, scale }]) => {
+        const every = Object.fromEntries(Object.keys(labels).map((name) => [name, '*']));
+        const cloudwatch = {
+          namespace: APP_NAMESPACE,
+          metric,
+          stat,
+          dimensions: { Service: service, ...every },
+          ...(Object.keys(labels).length === 0 ? {} : { labels }),
+          ...(scale === undefined ? {} : { scale }),
+          ...(SPARSE.has(signal) ? { sparse: true } : {}),
+        };
+        return [signal, { cloudwatch }];
+      }),
   );
 }
 
@@ -70,7 +72,7 @@ export function servicesConfig(fleet: Fleet, options: ServiceConfigOptions = {})
         logs: facts.logGroup,
         ...(health[name] === undefined ? {} : { health: health[name] }),
         dependsOn: dependsOn[name] ?? [],
-        ...(app ? { signals: bindings(name) } : {}),
+        ...(app ? { signals: bindings(name, Object.keys(facts.dependencies).length > 0) } : {}),
       };
       return [name, section];
     }),

@@ -43,7 +43,13 @@ export async function startVendor(name: string, now: () => number = Date.now): P
     description: indicator === 'none' ? words.none : `${words[indicator]} Service Outage`,
   });
   const server = createServer((request, response) => {
-    const page = { id: 'p1', name, url: 'https://status.example', time_zone: 'Etc/UTC', updated_at: since.toISOString() };
+    const page = {
+      id: 'p1',
+      name,
+      url: 'https://status.example',
+      time_zone: 'Etc/UTC',
+      updated_at: since.toISOString(),
+    };
     const incidents =
       incident === null
         ? []
@@ -73,15 +79,20 @@ export async function startVendor(name: string, now: () => number = Date.now): P
 }
 
 /** `/health` says that the process lives, `/ready` what it needs, each check by its name. */
-export async function startHealthEndpoints(checks: readonly string[]): Promise<HealthEndpoints> {
+export async function startHealthEndpoints(
+  checks: readonly string[],
+  /** Whether any process is there to answer; default always. */
+  isServed: () => boolean = () => true,
+): Promise<HealthEndpoints> {
   let state: { readonly live: boolean; readonly failing: readonly string[] } = { live: true, failing: [] };
   const server = createServer((request, response) => {
     const isReady = request.url === '/ready';
-    const well = state.live && (!isReady || state.failing.length === 0);
+    const well = state.live && isServed() && (!isReady || state.failing.length === 0);
     response.writeHead(well ? 200 : 503, { 'content-type': 'application/json' });
     const one = (name: string) =>
       state.failing.includes(name) ? { status: 'unhealthy', error: 'connection timeout' } : { status: 'healthy' };
-    const details = isReady ? { checks: Object.fromEntries(checks.map((name) => [name, one(name)])) } : {};
+    const details =
+      isReady && isServed() ? { checks: Object.fromEntries(checks.map((name) => [name, one(name)])) } : {};
     response.end(JSON.stringify({ status: well ? 'ok' : 'error', ...details }));
   });
   const url = await listening(server);

@@ -104,10 +104,18 @@ function placementProbe(spec: Spec): AnyProbe {
       }
       const ecs = answered(ecsQuestion(facts));
       const missing = ecs === null ? 1 : Math.max(1, ecs.desired - ecs.running - ecs.pending);
-      const observed = `${plural(mine.length, 'placement failure')}, the last at ${clockTime(last.at)}: ${safeName(last.message, 200)}`;
+      const observed = `${plural(mine.length, 'placement failure')}, the last at ${clockTime(last.at)}: ${safeName(essenceOf(last.message), 200)}`;
       return supports(5.5, observed, { headline: LACKS[last.lacks], slots: groupSlots(capacity, missing) });
     },
   });
+}
+
+/** What an event of ECS says beyond what all such events say: the page has room for one line of it. */
+function essenceOf(message: string): string {
+  return message
+    .replace(/^\(service [^)]*\) /, '')
+    .replace(/^was unable to place a task because no container instance met all of its requirements\.\s*/, '')
+    .replace(/\s*For more information, see .*$/s, '');
 }
 
 const LACKS: Readonly<Record<Lack, string>> = {

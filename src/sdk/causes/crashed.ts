@@ -120,6 +120,68 @@ export function crashedHypotheses(options: CrashedOptions = {}): readonly Hypoth
 }
 
 /**
+ * For what comes of it: errors, and answers of the few that are left. One hypothesis for all kinds, since its identity is
+ * what ties such a symptom to the outage; which kind it is, the outage itself says.
+ */
+export function crashingHypothesis(prior = 0.08): Hypothesis {
+  return {
+    cause: 'service-crashed',
+    title: 'Service crashed: its tasks stop without anybody wanting it, and those that are left cannot do the work',
+    prior,
+    on: 'self',
+    requires: ['stopped-tasks'],
+    probes: [fewerProbe()],
+    mitigations: LOOK,
+  };
+}
+
+/** Unwanted stops matter to others only where fewer tasks ran for them. */
+function fewerProbe(): AnyProbe {
+  return probe({
+    id: 'stopped-tasks',
+    factor: 'stops',
+    title: 'tasks that stopped, and how many were left',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge(ecs, _symptom, facts): Judged {
+      const stops = unwantedStops(ecs, facts);
+      const [last] = stops;
+      if (last === undefined) return opposes(4, 'no task stopped unwanted', { headline: 'no task stopped' });
+      const least = fewestSince(ecs, facts);
+      const observed = `${plural(stops.length, 'task')} stopped since ${clockTime(stops.at(-1)!.stoppedAt)}, at times ${least} of ${ecs.desired} ran: ${reasonText(last)}`;
+      const slots = { stoppedTask: last.id };
+      if (stops.length < 2 || least > 0.75 * ecs.desired) return neutral(observed, { slots });
+      return supports(5, observed, {
+        headline: `${plural(stops.length, 'task')} stopped: ${shortReason(last)}`,
+        slots,
+      });
+    },
+  });
+}
+
+/** The fewest tasks that ran at a look since the onset. */
+function fewestSince({ history, running }: EcsServiceAnswer, facts: Facts): number {
+  return Math.min(running, ...history.filter((one) => one.at >= facts.onset.earliest).map((one) => one.running));
+}
+
+/** For a cause that is the consequence where tasks crash. */
+export function noCrashProbe(weight: number): AnyProbe {
+  return probe({
+    id: 'no-crash',
+    factor: 'crash',
+    title: 'whether tasks crash',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge(ecs, _symptom, facts) {
+      const stops = unwantedStops(ecs, facts);
+      const least = fewestSince(ecs, facts);
+      if (stops.length < 2 || least > 0.75 * ecs.desired)
+        return neutral(`${plural(stops.length, 'task')} stopped unwanted`);
+      const observed = `${plural(stops.length, 'task')} stopped unwanted, at times ${least} of ${ecs.desired} ran, which explains more`;
+      return opposes(weight, observed, { headline: `${plural(stops.length, 'task')} stopped unwanted` });
+    },
+  });
+}
+
+/**
  * What a mitigation may fill in: the youngest such task; the version to go back to only where the version is the cause,
  * and what a restart needs only where it is not, for a restart brings the same version again.
  */
@@ -176,13 +238,15 @@ function stoppedProbe(variant: CrashedVariant, spec: Spec): AnyProbe {
 }
 
 /** `OutOfMemoryError: Container killed due to memory usage (app, exit code 137)`. */
-function reasonText(task: StoppedTask): string {
+export function reasonText(task: StoppedTask): string {
   const container = blamed(task);
   const code =
     container?.exitCode == null
       ? ''
       : ` (${safeName(container.name)}, exit code ${container.exitCode}${signalText(container.exitCode)})`;
-  const own = container?.reason == null ? '' : `: ${safeName(container.reason, 120)}`;
+  // A task that did not start repeats its container's reason.
+  const said = container?.reason;
+  const own = said == null || task.reason.includes(said.slice(0, 40)) ? '' : `: ${safeName(said, 120)}`;
   return `${safeName(task.reason, 160)}${own}${code}`;
 }
 
@@ -209,7 +273,7 @@ const TOLD: Readonly<Partial<Record<StopKind, string>>> = {
   host: 'their host went away',
 };
 
-function shortReason(task: StoppedTask): string {
+export function shortReason(task: StoppedTask): string {
   const told = TOLD[task.kind];
   if (told !== undefined) return told;
   const container = blamed(task);

@@ -119,7 +119,8 @@ describe('which came first', () => {
 
   test('that none is known says something only where ECS says since when the version runs', () => {
     expect(judge([]).state).toBe('neutral');
-    expect(judge([], knowing(ecs(T0 - 180 * MINUTE))).state).toBe('neutral');
+    expect(judge([], knowing(ecs(T0 - 90 * MINUTE))).state).toBe('neutral');
+    expect(judge([], knowing(ecs(T0 - 180 * MINUTE)))).toMatchObject({ state: 'opposes', weight: -1.5 });
     expect(judge([], knowing(ecs(T0 - 26 * 60 * MINUTE)))).toMatchObject({
       state: 'opposes',
       headline: 'none in 1 d 2 h',

@@ -4,8 +4,8 @@
  * not a second rollback.
  */
 
-import type { Change, EcsServiceAnswer, Interval, LogKind, TargetKind } from '../../model/index.ts';
-import type { AnyProbe, Facts, Hypothesis } from '../detector.ts';
+import type { Change, EcsServiceAnswer, Interval, LogErrorsAnswer, LogKind, TargetKind } from '../../model/index.ts';
+import type { Answered, AnyProbe, Facts, Hypothesis } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, duration, plural, safeName } from '../format.ts';
@@ -32,9 +32,13 @@ const MINUTE_MS = 60_000;
 /** A rolling deployment takes minutes until the new version has its share of the traffic. */
 const NEAR_MS = 15 * MINUTE_MS;
 const RECENT_MS = 30 * MINUTE_MS;
+/** What was well for so long is not broken by its version alone, as a rule. */
+const OLD_MS = 120 * MINUTE_MS;
 const LONG_MS = 24 * 60 * MINUTE_MS;
 /** Fewer errors cannot be told apart by the tasks that they are on. */
 const FEW_ERRORS = 10;
+/** Messages that tasks of the old version would have had at the rate of the new one: below, their silence is none. */
+const FEW_OLD = 5;
 
 /** The variants as hypotheses; spread `deploymentMitigations` into the detector's mitigations beside them. */
 export function deploymentHypotheses(options: DeploymentOptions = {}): readonly Hypothesis[] {
@@ -117,7 +121,10 @@ function orderProbe(): AnyProbe {
       const age = facts.onset.latest - primary.createdAt;
       const version = safeName(primary.version, 60);
       if (age < 0) return opposes(2, `${version} was brought out only after it had begun`);
-      if (age < LONG_MS) return neutral(`${version} was brought out ${ago(age)} before it began`);
+      if (age < LONG_MS) {
+        const observed = `${version} was brought out ${ago(age)} before it began`;
+        return age < OLD_MS ? neutral(observed) : opposes(1.5, observed, { headline: observed });
+      }
       const headline = `none in ${ago(age)}`;
       return opposes(3.5, `nothing was deployed in the ${ago(age)} before it began`, { headline });
     },
@@ -127,7 +134,8 @@ function orderProbe(): AnyProbe {
 function judgeLead(change: Change, facts: Facts, ecs: EcsServiceAnswer | null) {
   const gap = lead(change.at, facts);
   const version = safeName(change.deployment?.version ?? 'a version', 60);
-  const observed = `${safeName(change.summary, 120)} at ${clockTime(change.at.latest)}, ${ago(gap)} before it began`;
+  const when = gap < 1000 ? 'as it began' : `${ago(gap)} before it began`;
+  const observed = `${safeName(change.summary, 120)} at ${clockTime(change.at.latest)}, ${when}`;
   const previous = ecs === null ? change.deployment?.previous : null;
   const slots = previous && facts.on.slots['cluster'] === undefined ? { slots: { previousVersion: previous } } : {};
   // The same revision anew: no new code, though its tasks read their settings and secrets again.
@@ -142,6 +150,14 @@ function judgeLead(change: Change, facts: Facts, ecs: EcsServiceAnswer | null) {
   return neutral(observed, slots);
 }
 
+/** Whether what is wanted now is the revision of before, brought out once more: no new code. */
+function isBroughtAnew(ecs: EcsServiceAnswer, facts: Facts, answered: Answered): boolean {
+  const last = deploymentsOf(answered(changesQuestion(facts))?.changes ?? [], facts).findLast(
+    ({ deployment }) => deployment?.version === ecs.version,
+  );
+  return ecs.lastHealthyVersion === ecs.version || (last !== undefined && isAnew(last));
+}
+
 /** What runs where, and what to go back to. */
 function runningVersionProbe(): AnyProbe {
   return probe({
@@ -149,7 +165,8 @@ function runningVersionProbe(): AnyProbe {
     factor: 'order',
     title: 'which version runs, and since when',
     ask: (_symptom, facts) => ecsQuestion(facts),
-    judge(ecs, _symptom, facts) {
+    also: (_symptom, facts) => [changesQuestion(facts)],
+    judge(ecs, _symptom, facts, answered) {
       const { lastHealthyVersion: previous } = ecs;
       const slots = previous === null || previous === ecs.version ? {} : { slots: { previousVersion: previous } };
       const primary = primaryOf(ecs);
@@ -158,6 +175,8 @@ function runningVersionProbe(): AnyProbe {
       const gap = facts.onset.latest - primary.createdAt;
       const observed = `${versionsText(ecs)}; ${safeName(primary.version, 60)} was brought out at ${clockTime(primary.createdAt)}${before}`;
       if (gap < 0) return neutral(observed, slots);
+      if (gap <= NEAR_MS && isBroughtAnew(ecs, facts, answered))
+        return supports(1, `${observed}: the same anew`, slots);
       if (gap <= NEAR_MS) {
         return supports(3, observed, {
           headline: `${ago(gap)} after ${safeName(primary.version, 60)} was brought out`,
@@ -188,26 +207,43 @@ function versionsText(ecs: EcsServiceAnswer): string {
 
 interface OfVersion {
   readonly tasks: number;
+  /** Minutes that they ran since the onset, all together: who was about to leave had little time for errors. */
+  readonly minutes: number;
   readonly errors: number;
 }
 
 /** Tasks and error messages by version; null when fewer than two versions had tasks since the onset. */
-function byVersion(ecs: EcsServiceAnswer, byTask: Readonly<Record<string, number>>, facts: Facts) {
+function byVersion(ecs: EcsServiceAnswer, logs: LogErrorsAnswer, facts: Facts) {
   const versions = new Map<string, OfVersion>();
-  const stopped = ecs.stopped.filter((task) => task.stoppedAt >= facts.onset.latest);
-  for (const { id, version } of [...ecs.tasks, ...stopped]) {
-    const found = versions.get(version) ?? { tasks: 0, errors: 0 };
-    versions.set(version, { tasks: found.tasks + 1, errors: found.errors + (byTask[id] ?? 0) });
+  const add = (id: string, version: string, from: number, to: number): void => {
+    const found = versions.get(version) ?? { tasks: 0, minutes: 0, errors: 0 };
+    const ms = Math.min(logs.to, to) - Math.max(facts.onset.earliest, from);
+    versions.set(version, {
+      tasks: found.tasks + 1,
+      minutes: found.minutes + Math.max(0, ms) / MINUTE_MS,
+      errors: found.errors + (logs.byTask[id] ?? 0),
+    });
+  };
+  for (const { id, version, status, startedAt } of ecs.tasks) {
+    if (status === 'RUNNING' || startedAt !== null) add(id, version, startedAt ?? 0, logs.to);
+  }
+  for (const { id, version, startedAt, stoppedAt } of ecs.stopped) {
+    if (stoppedAt >= facts.onset.latest) add(id, version, startedAt ?? stoppedAt, stoppedAt);
   }
   const newest = versions.get(ecs.version);
   if (newest === undefined || versions.size < 2) return null;
   const old = [...versions].filter(([version]) => version !== ecs.version);
+  const none: OfVersion = { tasks: 0, minutes: 0, errors: 0 };
   return {
     newest,
-    old: old.reduce((sum, [, one]) => ({ tasks: sum.tasks + one.tasks, errors: sum.errors + one.errors }), {
-      tasks: 0,
-      errors: 0,
-    }),
+    old: old.reduce(
+      (sum, [, one]) => ({
+        tasks: sum.tasks + one.tasks,
+        minutes: sum.minutes + one.minutes,
+        errors: sum.errors + one.errors,
+      }),
+      none,
+    ),
     oldName: old[0]![0],
   };
 }
@@ -221,15 +257,22 @@ function errorsByVersionProbe(): AnyProbe {
     also: (_symptom, facts) => [ecsQuestion(facts)],
     judge(logs, _symptom, facts, answered) {
       const ecs = answered(ecsQuestion(facts));
-      const found = ecs === null ? null : byVersion(ecs, logs.byTask, facts);
+      const found = ecs === null ? null : byVersion(ecs, logs, facts);
       if (ecs === null || found === null) return neutral('the tasks since then are of one version');
       const { newest, old, oldName } = found;
       const all = newest.errors + old.errors;
       const observed = `${newest.errors} of ${plural(all, 'error message')} are on the ${plural(newest.tasks, 'task')} of ${safeName(ecs.version, 60)}, ${old.errors} on the ${old.tasks} of ${safeName(oldName, 60)}`;
-      if (all < FEW_ERRORS) return neutral(observed);
-      const rateNew = newest.errors / newest.tasks;
-      const rateOld = old.errors / old.tasks;
-      if (rateNew >= rateOld * 5) return supports(4.5, observed);
+      if (all < FEW_ERRORS || newest.minutes <= 0 || old.minutes <= 0) return neutral(observed);
+      // The errors of every day are on every task, and tell nothing of what is new.
+      const more = logShare(logs, facts, () => true).all;
+      if (more < Math.max(FEW_ERRORS, all * 0.5)) return neutral(`${observed}; no more of them than before`);
+      const rateNew = newest.errors / newest.minutes;
+      const rateOld = old.errors / old.minutes;
+      if (rateNew >= rateOld * 5) {
+        return rateNew * old.minutes >= FEW_OLD
+          ? supports(4.5, observed)
+          : neutral(`${observed}, which had hardly any time since then`);
+      }
       const headline = `tasks of ${safeName(oldName, 60)} fail too`;
       return rateOld >= rateNew * 0.5 ? opposes(4.5, observed, { headline }) : neutral(observed);
     },
@@ -242,14 +285,16 @@ function stopsByVersionProbe(): AnyProbe {
     factor: 'where',
     title: 'which version the tasks had that stopped',
     ask: (_symptom, facts) => ecsQuestion(facts),
-    judge(ecs, _symptom, facts) {
+    also: (_symptom, facts) => [changesQuestion(facts)],
+    judge(ecs, _symptom, facts, answered) {
       // Slow shutdowns are of the version that leaves: they say nothing of the one that comes.
       const stops = unwantedStops(ecs, facts).filter((task) => task.kind !== 'slow-shutdown');
       if (stops.length < 2) return neutral(`${plural(stops.length, 'task')} stopped unwanted`);
       const onNew = stops.filter((task) => task.version === ecs.version).length;
       const primary = primaryOf(ecs);
       const observed = `${onNew} of the ${stops.length} tasks that stopped ran ${safeName(ecs.version, 60)}`;
-      const isNew = primary !== null && facts.onset.latest - primary.createdAt <= RECENT_MS;
+      const isNew =
+        primary !== null && !isBroughtAnew(ecs, facts, answered) && facts.onset.latest - primary.createdAt <= RECENT_MS;
       if (onNew === stops.length && isNew) return supports(2, observed);
       return onNew === 0 ? opposes(3, observed, { headline: observed }) : neutral(observed);
     },

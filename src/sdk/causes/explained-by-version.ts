@@ -1,6 +1,6 @@
 /** Where a version that was brought out explains more than a cause that needs none. */
 
-import type { Change } from '../../model/index.ts';
+import type { Change, EcsServiceAnswer } from '../../model/index.ts';
 import type { AnyProbe, Facts } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
@@ -34,6 +34,14 @@ function versionBefore(changes: readonly Change[], facts: Facts): VersionBefore 
   };
 }
 
+/** One that ECS took back at about that time was there before it. */
+function takenBack(ecs: EcsServiceAnswer | null, facts: Facts): VersionBefore | null {
+  const found = ecs?.rolledBack ?? null;
+  if (found === null || found.at.latest < facts.onset.earliest - NEAR_MS) return null;
+  const text = `${safeName(found.from, 60)} was taken back to ${safeName(found.to, 60)} at ${clockTime(found.at.latest)}`;
+  return { text, previous: null };
+}
+
 interface VersionWeights {
   /** Weight when a version was brought out just before; negative where it explains more. */
   readonly ifBefore: number;
@@ -60,7 +68,7 @@ export function versionBeforeProbe({ ifBefore, ifNone }: VersionWeights): AnyPro
               previous: ecs?.lastHealthyVersion ?? null,
             }
           : null;
-      const before = versionBefore(changes, facts) ?? seen;
+      const before = versionBefore(changes, facts) ?? seen ?? takenBack(ecs, facts);
       if (before === null) {
         const observed = 'no deployment in the 15 min before';
         if (ifNone === 0) return neutral(observed);

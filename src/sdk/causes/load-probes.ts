@@ -141,7 +141,7 @@ export function growthProbe(): AnyProbe {
 }
 
 /** A leak seen within the hour also explains memory that is nearly full. */
-export function noGrowthProbe(): AnyProbe {
+export function noGrowthProbe(weight = 3): AnyProbe {
   return overLevel(
     {
       id: 'memory-growth',
@@ -154,7 +154,7 @@ export function noGrowthProbe(): AnyProbe {
       const growth = memoryGrowth(points);
       if (growth === null || !growth.steady) return neutral('memory does not grow steadily');
       const text = `memory grows steadily, ${paceText(growth.perSecond)}, which explains more`;
-      return opposes(3, text, { headline: 'memory grows steadily, as a leak does' });
+      return opposes(weight, text, { headline: 'memory grows steadily, as a leak does' });
     },
   );
 }

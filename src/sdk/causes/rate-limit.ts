@@ -74,7 +74,8 @@ function limitedShareProbe(subject: string): AnyProbe {
       const slots = Number.isSafeInteger(present) && present > 0 ? { rateLimit: Math.ceil(present * 1.5) } : {};
       const fiveXx = share(errors.after, requests.after);
       if (symptom.subject === subject) {
-        return supports(5.2, `${observed}; 5xx ${rateText(fiveXx)}`, { headline, slots });
+        // The symptom's own headline says how many.
+        return supports(5.2, `${observed}; 5xx ${rateText(fiveXx)}`, { slots });
       }
       return neutral(`${observed}: that is true, but 429 is no 5xx`, { slots });
     },
@@ -93,7 +94,8 @@ function trafficProbe(): AnyProbe {
       const expected = since.reduce((sum, point) => sum + (point.expected ?? 0), 0);
       if (expected <= 0) return neutral('expected requests are not known');
       const observed = `${count(now)} requests since then, ${times(now / expected)} the expected`;
-      return now >= expected * 1.3 ? supports(1, observed) : neutral(observed);
+      if (now < expected * 1.3) return neutral(observed);
+      return supports(1, observed, { headline: `with ${times(now / expected)} the usual requests` });
     },
   });
 }

@@ -2,7 +2,7 @@
 
 import type { AnyProbe, Hypothesis } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { count, percent, plural, safeName } from '../format.ts';
+import { percent, plural, safeName } from '../format.ts';
 import { collectionSlot, mostShrunk, SHRUNK } from './search-documents.ts';
 import { engineProbe, fallbackProbe, noBacklogProbe } from './search-probes.ts';
 import { overLevels } from './service-series.ts';
@@ -44,8 +44,7 @@ function documentsProbe(ifFell: number, ifFlat: number): AnyProbe {
     (levels) => {
       const worst = mostShrunk(levels);
       if (worst === null) return neutral('how many documents there were before is not known');
-      const { name, lost, level } = worst;
-      const text = `${name} has ${plural(level.now, 'document')}, ${count(level.before ?? 0)} before`;
+      const { name, lost, level, text } = worst;
       if (lost < SHRUNK) {
         const headline = `${name} has as many documents as before`;
         return lost < SHRUNK / 2 ? opposes(ifFlat, text, { headline }) : neutral(text);

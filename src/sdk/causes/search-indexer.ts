@@ -3,7 +3,7 @@
 import type { AnyProbe, Hypothesis } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, count, duration, safeName } from '../format.ts';
-import { dependencyProbe, engineProbe, fallbackProbe, isBackedUp, targetSlots } from './search-probes.ts';
+import { dependencyProbe, engineProbe, fallbackProbe, isBackedUp, newestOf, targetSlots } from './search-probes.ts';
 import { isAfterOnset, isUp, overLevel, roseAt } from './service-series.ts';
 
 export function indexerBehindHypotheses(): readonly Hypothesis[] {
@@ -40,11 +40,12 @@ function backlogProbe(): AnyProbe {
       of: 'cause',
     },
     (level, symptom, facts) => {
+      const rows = count(newestOf(level));
       const up = isBackedUp(level);
-      if (up === null) return neutral(`${count(level.now)} changes wait in the outbox; how many before is not known`);
-      const text = `${count(level.now)} changes wait in the outbox, ${count(level.before ?? 0)} before`;
-      const headline = `outbox ${count(level.now)} behind`;
-      if (!up) return opposes(4.5, text, { headline: `outbox ${count(level.now)}, as ever` });
+      if (up === null) return neutral(`${rows} changes wait in the outbox; how many before is not known`);
+      const text = `${rows} changes wait in the outbox, ${count(level.before ?? 0)} before`;
+      const headline = `outbox ${rows} behind`;
+      if (!up) return opposes(4.5, text, { headline: `outbox ${rows}, as ever` });
       const began = roseAt(level, 3);
       if (began !== null && isAfterOnset(began, facts, 5 * 60_000))
         return supports(1, `${text}, but only from ${clockTime(began)} on, after it began`);
@@ -77,9 +78,10 @@ function oldestProbe(): AnyProbe {
 /** Where a queue stands between the outbox and the engine. */
 function indexerErrorsProbe(): AnyProbe {
   const title = 'whether the indexer fails';
-  return dependencyProbe({ id: 'indexer-errors', factor: 'indexer', title }, 'consumer_errors', (level) => {
-    if (level === null) return neutral(`${title} is not known`);
-    const text = `the indexer fails ${count(level.now)} times a period, ${count(level.before ?? 0)} before`;
+  return dependencyProbe({ id: 'indexer-errors', factor: 'indexer', title }, 'consumer_errors', (found) => {
+    if (found === null) return neutral(`${title} is not known`);
+    const { level, of } = found;
+    const text = `${of} fails ${count(level.now)} times a period, ${count(level.before ?? 0)} before`;
     return isUp(level, 2) && level.now >= 3 ? supports(1.2, text) : neutral(text);
   });
 }

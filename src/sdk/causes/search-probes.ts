@@ -70,18 +70,29 @@ function dependencyQuestions(facts: Facts, signal: string): readonly Question<'s
   return facts.target.dependsOn.map((target) => seriesOf(facts, target, signal));
 }
 
+/** A level, and whose it is: the ledger's line must say where its figure comes from. */
+export interface DependencyLevel {
+  readonly level: Level;
+  readonly of: string;
+}
+
 /** The level of a signal where it is known, of the dependency where it rose most. */
-function dependencyLevel(facts: Facts, signal: string, answered: Answered): Level | null {
-  const levels = dependencyQuestions(facts, signal).flatMap((question) =>
-    levelsOf(answered(question)?.points ?? [], facts),
+function dependencyLevel(facts: Facts, signal: string, answered: Answered): DependencyLevel | null {
+  const found = dependencyQuestions(facts, signal).flatMap((question) =>
+    levelsOf(answered(question)?.points ?? [], facts).map((level) => ({ level, of: safeName(question.target, 60) })),
   );
-  return levels.reduce<Level | null>((most, one) => (most === null || rise(one) > rise(most) ? one : most), null);
+  return found.toSorted((a, b) => rise(b.level) - rise(a.level))[0] ?? null;
 }
 
 const rise = (level: Level): number => riseOf(level) ?? level.now;
 
 /** So many more rows than usual are no busy minute. */
 const BACKLOG = { ratio: 3, rows: 100 } as const;
+
+/** The newest value: of what grows or shrinks all the time, a median is of the past. */
+export function newestOf(level: Level): number {
+  return level.points.at(-1)?.value ?? level.now;
+}
 
 /** Whether a backlog stands far above what it was; null where what it was is not known. */
 export function isBackedUp(level: Level): boolean | null {
@@ -94,7 +105,7 @@ export function isBackedUp(level: Level): boolean | null {
 export function dependencyProbe(
   definition: { readonly id: string; readonly factor: string; readonly title: string },
   signal: string,
-  judge: (level: Level | null) => Judged,
+  judge: (found: DependencyLevel | null) => Judged,
 ): AnyProbe {
   return probe<'changes'>({
     ...definition,
@@ -108,12 +119,14 @@ export function dependencyProbe(
 /** For causes that leave the outbox alone: rows that wait there explain more. */
 export function noBacklogProbe(ifFlat: number, ifUp: number): AnyProbe {
   const title = 'whether changes wait in the outbox';
-  return dependencyProbe({ id: 'no-backlog', factor: 'outbox', title }, 'outbox_pending', (level) => {
-    const up = level === null ? null : isBackedUp(level);
-    if (level === null || up === null) return neutral('how many changes wait in the outbox is not known');
-    const text = `${count(level.now)} changes wait in the outbox, ${count(level.before ?? 0)} before`;
+  return dependencyProbe({ id: 'no-backlog', factor: 'outbox', title }, 'outbox_pending', (found) => {
+    const up = found === null ? null : isBackedUp(found.level);
+    if (found === null || up === null) return neutral('how many changes wait in the outbox is not known');
+    const { level, of } = found;
+    const rows = count(newestOf(level));
+    const text = `${rows} changes wait in the outbox of ${of}, ${count(level.before ?? 0)} before`;
     if (!up) return ifFlat === 0 ? neutral(text) : supports(ifFlat, `${text}: no backlog`);
-    return opposes(ifUp, `${text}, which explains more`, { headline: `outbox ${count(level.now)} behind` });
+    return opposes(ifUp, `${text}, which explains more`, { headline: `outbox ${rows} behind` });
   });
 }
 

@@ -3,7 +3,7 @@
 import type { AnyProbe, Hypothesis } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports, unknown } from '../evidence.ts';
-import { count, percent, plural, safeName } from '../format.ts';
+import { percent, plural, safeName } from '../format.ts';
 import { mostShrunk, SHRUNK } from './search-documents.ts';
 import { engineProbe, newQueriesProbe, noBacklogProbe } from './search-probes.ts';
 import { rateText, seriesQuestion, share, sumsAtOnset } from './service-questions.ts';
@@ -61,8 +61,7 @@ function unshrunkProbe(): AnyProbe {
     (levels) => {
       const worst = mostShrunk(levels);
       if (worst === null) return neutral('how many documents there were before is not known');
-      const { name, lost, level } = worst;
-      const text = `${name} has ${plural(level.now, 'document')}, ${count(level.before ?? 0)} before`;
+      const { name, lost, text } = worst;
       if (lost >= SHRUNK)
         return opposes(4, `${text}, which explains more`, { headline: `${name} shrank ${percent(lost)}` });
       return lost < SHRUNK / 2 ? supports(1, `${text}: as many as before`) : neutral(text);

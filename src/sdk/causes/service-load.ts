@@ -5,6 +5,9 @@
  */
 
 import type { Hypothesis } from '../detector.ts';
+import { probe } from '../detector.ts';
+import { neutral, opposes } from '../evidence.ts';
+import { crashedHypotheses, noCrashProbe } from './crashed.ts';
 import { notAVendorProbe } from './external-latency.ts';
 import {
   busyProbe,
@@ -17,6 +20,8 @@ import {
   sameCostProbe,
 } from './load-probes.ts';
 import { noSurgeProbe, proportionProbe, requestsProbe } from './request-probes.ts';
+import { ecsQuestion } from './service-questions.ts';
+import { subjectOf } from './service-series.ts';
 import {
   busiestProbe,
   hardLimitProbe,
@@ -67,15 +72,39 @@ export function memoryLeak(prior = 0.1): Hypothesis {
   };
 }
 
-/** `rollback`: ids of the mitigations that take a deployment back, where the detector has them. */
-export function lessEfficientCode(rollback: readonly string[] = [], prior = 0.1): Hypothesis {
+/** Memory that tasks are killed for: the identity under which the outage that comes of it is known. */
+export function killedForMemory(): Hypothesis {
+  const [killed] = crashedHypotheses({ variants: ['out-of-memory'] });
+  const about = probe<'ecs.service'>({
+    id: 'resource',
+    factor: 'resource',
+    title: 'whether it is about memory',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge: (_value, symptom) =>
+      subjectOf(symptom) === 'memory'
+        ? neutral('it is about memory')
+        : opposes(6, 'it is about CPU', { headline: 'it is about CPU' }),
+  });
+  return { ...killed!, probes: [...killed!.probes, about, noGrowthProbe(1.5)] };
+}
+
+/**
+ * `rollback`: ids of the mitigations that take a deployment back, where the detector has them. `elsewhere`: it must
+ * explain another symptom than CPU.
+ */
+export function lessEfficientCode(
+  rollback: readonly string[] = [],
+  options: { readonly prior?: number; readonly elsewhere?: boolean } = {},
+): Hypothesis {
+  const { prior = 0.1, elsewhere = false } = options;
   return {
     cause: 'less-efficient-code',
     title: 'Less efficient code: a request costs more CPU since a new version',
     prior,
     on: 'self',
     requires: ['cpu-per-request'],
-    probes: [costProbe(), versionProbe(), tasksProbe(-2.5)],
+    // Dear requests are late only where the CPU for them is used up.
+    probes: [costProbe(), versionProbe(), tasksProbe(-2.5), ...(elsewhere ? [fullProbe('cpu', 0.1)] : [])],
     mitigations: [...rollback, 'scale-up', 'cpu-profile', 'cpu-profile-download'],
   };
 }
@@ -104,7 +133,7 @@ export function serviceSaturatedHypotheses(): readonly Hypothesis[] {
       prior: 0.12,
       on: 'self',
       requires: ['cpu'],
-      probes: [fullProbe('cpu', 3.3), noSurgeProbe(0.5, 3.2), noVersionProbe(), tasksProbe(1.5)],
+      probes: [fullProbe('cpu', 3.3), noSurgeProbe(0.5, 3.2), noVersionProbe(), tasksProbe(1.5), noCrashProbe(5)],
       mitigations: ['scale-up', 'load-look', 'cpu-profile', 'cpu-profile-download'],
     },
     {
@@ -114,7 +143,14 @@ export function serviceSaturatedHypotheses(): readonly Hypothesis[] {
       prior: 0.08,
       on: 'self',
       requires: ['memory'],
-      probes: [fullProbe('memory', 3.5), noSurgeProbe(0.5, 3.2), noVersionProbe(), noGrowthProbe(), leakTasksProbe()],
+      probes: [
+        fullProbe('memory', 3.5),
+        noSurgeProbe(0.5, 3.2),
+        noVersionProbe(),
+        noGrowthProbe(),
+        leakTasksProbe(),
+        noCrashProbe(5),
+      ],
       mitigations: ['load-by-task', 'rolling-restart', 'heap-snapshot', 'heap-download'],
     },
   ];

@@ -1,10 +1,11 @@
 /** A deployment that does not come to its end: its tasks fail, or it goes on for longer than any healthy one. */
 
-import type { EcsDeployment, Judged, TargetKind } from '../../model/index.ts';
+import type { EcsDeployment, EcsServiceAnswer, Judged, StoppedTask, TargetKind } from '../../model/index.ts';
 import type { AnyProbe, Facts, Hypothesis } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, duration, plural, safeName } from '../format.ts';
+import { reasonText, shortReason } from './crashed.ts';
 import { ecsQuestion, primaryOf } from './service-questions.ts';
 
 export { stuckDeploymentMitigations } from './stuck-deployment-mitigations.ts';
@@ -28,7 +29,7 @@ export function stuckDeploymentHypotheses(options: StuckDeploymentOptions = {}):
       prior,
       on,
       requires: ['rollout'],
-      probes: [rolloutProbe(stuckMinutes, subject), steadyProbe(), circuitBreakerProbe()],
+      probes: [rolloutProbe(stuckMinutes, subject), failedTasksProbe(), steadyProbe(), circuitBreakerProbe()],
       mitigations: ['deployment-status', 'service-events', 'rollback'],
     },
     {
@@ -73,9 +74,35 @@ function rolloutProbe(stuckMinutes: number, subject: string): AnyProbe {
       const isStuck =
         primary.rollout === 'failed' || primary.failed >= 2 || facts.now - primary.createdAt >= stuckMinutes * 60_000;
       if (!isStuck) return opposes(2, observed, { headline: `${version} is on its way` });
-      const headline = `${version} runs on ${primary.running} of ${primary.desired} tasks`;
+      const [last] = failedTasks(ecs, primary.version);
+      const runs = `${version} runs on ${primary.running} of ${primary.desired} tasks`;
+      const headline = last === undefined ? runs : `${runs}: ${shortReason(last)}`;
       // Where old tasks should go on serving, a deployment that is stuck explains no outage by itself.
       return supports(symptom.subject === subject ? 5 : 1.5, observed, { headline, ...slots });
+    },
+  });
+}
+
+/** Of the version that is brought out, newest first; those that were told to leave are no failures. */
+function failedTasks(ecs: EcsServiceAnswer, version: string): readonly StoppedTask[] {
+  return ecs.stopped.filter(
+    (task) => task.version === version && !['scaling', 'deployment', 'user'].includes(task.kind),
+  );
+}
+
+function failedTasksProbe(): AnyProbe {
+  return probe({
+    id: 'failed-tasks',
+    factor: 'events',
+    title: 'why tasks of the new version stopped',
+    ask: (_symptom, facts) => ecsQuestion(facts),
+    judge(ecs): Judged {
+      const primary = primaryOf(ecs);
+      const failed = primary === null ? [] : failedTasks(ecs, primary.version);
+      const [last] = failed;
+      if (last === undefined) return neutral('no task of the new version stopped by itself');
+      const observed = `${plural(failed.length, 'task')} of ${safeName(last.version, 60)} stopped: ${reasonText(last)}`;
+      return supports(0.7, observed, { slots: { stoppedTask: last.id } });
     },
   });
 }

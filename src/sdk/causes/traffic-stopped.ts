@@ -84,8 +84,18 @@ function tasksProbe(): AnyProbe {
     title: 'whether the tasks of the service run',
     ask: (_symptom, facts) => ecsQuestion(facts),
     also: (_symptom, facts) => [silenceQuestion(facts)],
-    judge({ running, desired }, _symptom, facts, answered) {
+    judge({ running, desired, tasks }, _symptom, facts, answered) {
       const observed = `${running} of ${plural(desired, 'task')} run`;
+      const silent = newestOf(answered(silenceQuestion(facts))?.points);
+      const lastRequest = silent === null ? null : silent.at - silent.value * 1000;
+      const isYoung =
+        lastRequest !== null &&
+        tasks.length > 0 &&
+        tasks.every((one) => (one.startedAt ?? Number.POSITIVE_INFINITY) > lastRequest);
+      if (isYoung && running > 0) {
+        const text = `${observed}, but all of them started after the last request`;
+        return opposes(5, text, { headline: 'its tasks are younger than the silence' });
+      }
       if (desired > 0 && running >= desired) {
         return isSilent(answered, facts)
           ? supports(1.5, observed, { headline: `while ${observed}` })

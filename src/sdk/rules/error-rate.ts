@@ -56,6 +56,8 @@ const CLEAR_CHANCE = 0.05;
 const PARTS = 5;
 /** Days that it takes to know whether the errors of a service come in bursts. */
 const CALM_DAYS = 7;
+/** Up to this dispersion they do not: the slope of a day alone makes 1.02 of the errors of 10,000 requests a minute. */
+const CALM_DISPERSION = 1.03;
 /**
  * Parts that are left out of a window, its worst: one, since a burst takes a minute; of a service that has bursts three,
  * since three within five minutes come by chance somewhere in a thousand services each week. How improbable what is left
@@ -69,11 +71,16 @@ const LARGE_EXCESS = 100;
 /** Bursts may take two minutes in a row in which there are few other requests. */
 const TOTAL_PARTS = 2;
 
-interface Baseline {
+interface Clusters {
+  /** At its upper limit: an estimate over E rare events is off by 1/√E. */
+  readonly dispersion: number;
+  /** Whether errors are known to come one by one. */
+  readonly calm: boolean;
+}
+
+interface Baseline extends Clusters {
   readonly rate: number;
   readonly upper: number;
-  readonly dispersion: number;
-  readonly calm: boolean;
 }
 
 /**
@@ -119,9 +126,9 @@ export function errorRateAbove(
       const share = shareOf(windows[name]);
       const tail = tailOf(share, baseline);
       const much = share.rate > limit && share.errors >= rule.minimumErrors && tail < rule.significance;
-      // Over an hour the rest of a bursty service has bursts in it too.
-      const clusters = name === 'long' ? baseline.dispersion : 1;
-      if (much && lasts(pairs, windows[name], partMs, without, baseline, clusters)) return departed(name, share, tail);
+      // An hour may have bursts of any service, and the rest of it has some of a bursty one too.
+      const [but, clusters] = name === 'long' ? [BURSTY, baseline.dispersion] : [without, 1];
+      if (much && lasts(pairs, windows[name], partMs, but, baseline, clusters)) return departed(name, share, tail);
     }
   }
   const failed = allFailed(pairs);
@@ -142,35 +149,33 @@ function baselineOf(pairs: readonly Pair[], periodMs: number): Baseline | null {
   let errors = 0;
   let requests = 0;
   let seen = Number.NaN;
-  let dispersion = 1;
-  let calm = true;
+  let clusters: Clusters = { dispersion: 1, calm: true };
+  let size = 1;
   for (const pair of pairs) {
     const [of, all] = [pair.errors.band, pair.requests.band];
     if (!of.ready || !all.ready || Number.isNaN(of.mean + all.mean)) continue;
     errors += of.mean;
     requests += all.mean;
     seen = all.mean * Math.min(of.samples, all.samples);
-    dispersion = Math.max(1, of.dispersion ?? 1);
-    calm = isCalm(of, periodMs);
+    clusters = clustersOf(of, periodMs);
+    size = Math.max(1, of.dispersion ?? 1);
   }
   if (Number.isNaN(seen)) return null;
   const rate = requests > 0 ? Math.min(1, errors / requests) : 0;
   // In clusters, there is less to go by.
-  const n = seen / dispersion;
+  const n = seen / size;
   const upper = seen < FEW_REQUESTS ? (rate * n + 1) / (n + 2) : wilsonUpper(rate * n, n, CONFIDENCE);
-  return { rate, upper: Math.max(rate, upper), dispersion, calm };
+  return { rate, upper: Math.max(rate, upper), ...clusters };
 }
 
-/**
- * Whether errors are known to come one by one. An estimate of the dispersion over E rare events is off by 1/√E; two of
- * these are allowed for. Where nothing is said of it, they are taken to.
- */
-function isCalm({ profile, samples, mean, dispersion }: Band, periodMs: number): boolean {
-  if (dispersion === undefined) return true;
+/** Where a band says nothing of clusters, there are taken to be none. */
+function clustersOf({ profile, samples, mean, dispersion }: Band, periodMs: number): Clusters {
+  if (dispersion === undefined) return { dispersion: 1, calm: true };
   const hours = (samples * periodMs) / HOUR_MS;
-  const days = profile === 'hour_of_week' ? 7 * hours : profile === 'hour_of_day' ? hours : 0;
-  const events = (mean * days * 24 * HOUR_MS) / periodMs;
-  return days >= CALM_DAYS && dispersion <= 1.05 + 2 / Math.sqrt(1 + events);
+  const days = { none: 0, last_24h: hours / 24, hour_of_day: hours, hour_of_week: 7 * hours }[profile];
+  const off = 1 / Math.sqrt(1 + (mean * days * 24 * HOUR_MS) / periodMs);
+  const calm = days >= CALM_DAYS && dispersion <= CALM_DISPERSION + 2 * off;
+  return { dispersion: Math.max(1, dispersion + off), calm };
 }
 
 function tailOf({ errors, requests }: Share, { upper, dispersion }: Baseline): number {

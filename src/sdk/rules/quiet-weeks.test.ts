@@ -35,7 +35,7 @@ test.each<[string, Partial<Service>, number, number, number]>([
   ['0.6 points more at 10,000 requests a minute', { perMinute: 10_000 }, 0.008, 5, 10],
   ['a half at 20 requests a minute', { perMinute: 20 }, 0.5, 2, 3],
   ['a half at 20 requests a minute, with bursts before', { perMinute: 20, burstsPerDay: 3 }, 0.5, 5, 12],
-  ['a half at 2 requests a minute', { perMinute: 2 }, 0.5, 6, 20],
+  ['a half at 2 requests a minute', { perMinute: 2 }, 0.5, 8, 20],
   ['all at 2 requests a minute', { perMinute: 2 }, 1, 4, 8],
   ['all at 2 requests a minute, with bursts before', { perMinute: 2, burstsPerDay: 3 }, 1, 6, 12],
   ['a half at 2,000 requests a minute, with bursts before', { perMinute: 2000, burstsPerDay: 3 }, 0.5, 1, 1],

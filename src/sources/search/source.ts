@@ -18,7 +18,7 @@ import { clusterOf } from './opensearch.ts';
 import { SEARCH_SIGNALS } from './signals.ts';
 import { type EngineState, packEngines, unpackEngines } from './snapshot.ts';
 
-export { SEARCH_SIGNALS } from './signals.ts';
+export { SEARCH_SIGNALS, SEARCH_SIGNALS_BY_HAND } from './signals.ts';
 
 export interface SearchSourceOptions {
   readonly name: string;

@@ -24,6 +24,8 @@ export interface HistoryInput {
   readonly settleMs: number;
   readonly from: EpochMs;
   readonly now: EpochMs;
+  /** Told of each metric of which the whole span was read, with the end of its newest period; null for none. */
+  readonly onRead?: (series: MetricSeries, span: Span, newestEnd: EpochMs | null) => void;
 }
 
 /** Samples are at every 300 s (or period, if longer), counts as of one period of the poll, which `periodMs` names. */

@@ -242,7 +242,7 @@ describe('presets', () => {
   });
 
   test('and bindings by hand, give every signal that is not computed', () => {
-    const byHand = CLOUDWATCH_SIGNALS.filter((info) => info.description.endsWith('by hand')).map((info) => info.signal);
+    const byHand = CLOUDWATCH_SIGNALS.filter((info) => info.byHand === true).map((info) => info.signal);
     const given = [...all.map((one) => one.signal), ...byHand, 'requests_silent_seconds'];
     expect(given.toSorted()).toEqual(CLOUDWATCH_SIGNALS.map((info) => info.signal).toSorted());
   });

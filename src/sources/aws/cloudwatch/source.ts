@@ -14,6 +14,7 @@ import { readHistory } from './history.ts';
 import { pollOnce, seriesKey } from './poll.ts';
 import { type CloudWatchTarget, type MetricSeries, relatedSeries } from './query.ts';
 import { createState, forgetOthers, readState, saveState } from './state.ts';
+import type { Span } from './windows.ts';
 
 export type { Costs } from './cost.ts';
 export type { CloudWatchTarget, SignalQuery } from './query.ts';
@@ -120,7 +121,14 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
     },
     async *history(from, now, signal) {
       await discovery.refresh(targets, now, signal, HISTORY_LOOKUPS);
-      yield* readHistory({ aws, series: discovery.expand(targets), periodMs, settleMs, from, now }, signal);
+      const series = discovery.expand(targets);
+      // The polls go on from here, instead of reading hours of all metrics once more.
+      const onRead = ({ id, target, query }: MetricSeries, span: Span, newestEnd: EpochMs | null): void => {
+        if (state.metrics.has(id)) return;
+        state.metrics.set(id, { watermark: span.to, seenEnd: newestEnd, failure: null, invalidAt: null });
+        if (query.signal === 'requests' && newestEnd !== null) state.requestsEnd.set(target, newestEnd);
+      };
+      yield* readHistory({ aws, series, periodMs, settleMs, from, now, onRead }, signal);
     },
     answers: () => false,
     answer: async ({ kind }) => ({

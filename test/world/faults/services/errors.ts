@@ -1,6 +1,8 @@
 /** Faults whose first symptom is requests that fail. */
 
-import { befall, crashPace, paced, type ServiceFault } from './fault.ts';
+import type { CloudWorld } from '../../cloud.ts';
+import type { ActiveFault } from '../fault.ts';
+import { befall, paced, type ServiceFault } from './fault.ts';
 
 const errorRate = (target: string, cause: string) => ({ detector: 'high-error-rate', target, cause });
 const DEPLOYMENT_FINDINGS = [{ detector: 'service-unavailable', subject: 'deployment' }] as const;
@@ -11,7 +13,7 @@ const STRIPE_DOWN = [
 ];
 
 /** Calls time out after seconds, so the service is slow too. */
-function stripeDown(world: Parameters<ServiceFault['inject']>[0], onPage: boolean) {
+export function stripeDown(world: CloudWorld, onPage: boolean): ActiveFault {
   return befall(world, ({ affect, undo }) => {
     const dependency = { host: 'api.stripe.com', errorShare: 0.7, latencyAddSeconds: 2 };
     const log = { perMinute: 300, messages: STRIPE_DOWN };
@@ -35,7 +37,8 @@ function stripeDown(world: Parameters<ServiceFault['inject']>[0], onPage: boolea
   });
 }
 
-const stripeFindings = [
+/** Whoever calls Stripe feels it. */
+export const stripeFindings = [
   { detector: 'high-error-rate', target: 'api' },
   { detector: 'high-latency', target: 'payment' },
   { detector: 'high-latency', target: 'api' },
@@ -55,7 +58,10 @@ export const errorFaults: readonly ServiceFault[] = [
         deploy('api', 512);
         affect('api', {
           errors: { share: 0.04, version: '512' },
-          log: { perMinute: 0, messages: ['TypeError: order.customer.address is undefined at checkout (/srv/app/orders.js:{n})'] },
+          log: {
+            perMinute: 0,
+            messages: ['TypeError: order.customer.address is undefined at checkout (/srv/app/orders.js:{n})'],
+          },
         });
         return { version: 'api:512' };
       }),
@@ -93,8 +99,8 @@ export const errorFaults: readonly ServiceFault[] = [
       says: [/api\.stripe\.com/, /Elevated errors on the API/],
     },
     also: stripeFindings,
-    inject: async (world) => {
-      const active = await stripeDown(world, true);
+    inject: (world) => {
+      const active = stripeDown(world, true);
       return { ...active, facts: { ...active.facts, statusUrl: world.vendors.stripe.url } };
     },
   },
@@ -124,7 +130,12 @@ export const errorFaults: readonly ServiceFault[] = [
   {
     name: 'errors-rate-limit-theirs',
     title: 'Twilio answers api with 429',
-    expect: { ...errorRate('api', 'rate-limited'), variant: 'theirs', on: 'twilio', says: [/api\.twilio\.com/, /429/] },
+    expect: {
+      ...errorRate('api', 'rate-limited'),
+      variant: 'theirs',
+      on: 'twilio',
+      says: [/api\.twilio\.com limits our calls/],
+    },
     inject: (world) =>
       befall(world, ({ affect }) => {
         affect('api', {
@@ -132,7 +143,9 @@ export const errorFaults: readonly ServiceFault[] = [
           errors: { share: 0.1, endpoint: 'GET /v1/messages' },
           log: {
             perMinute: 0,
-            messages: ['Error: api.twilio.com answered 429 Too Many Requests for message {id}, gave up after 3 attempts'],
+            messages: [
+              'Error: api.twilio.com answered 429 Too Many Requests for message {id}, gave up after 3 attempts',
+            ],
           },
         });
         return { host: 'api.twilio.com' };
@@ -181,12 +194,12 @@ export const errorFaults: readonly ServiceFault[] = [
       befall(world, ({ affect }) => {
         affect('api', {
           errors: { share: 0.16, endpoint: 'POST /v1/orders' },
-          log: { perMinute: 0, messages: ['RangeError: Invalid currency code : in formatPrice (/srv/app/price.js:{n})'] },
+          log: {
+            perMinute: 0,
+            messages: ['RangeError: Invalid currency code : in formatPrice (/srv/app/price.js:{n})'],
+          },
         });
         return { endpoint: 'POST /v1/orders' };
       }),
   },
 ];
-
-/** Kept for faults of other files. */
-export { crashPace, STRIPE_DOWN, stripeDown, stripeFindings };

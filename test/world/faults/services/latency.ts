@@ -1,10 +1,25 @@
 /** Faults whose first symptom is that answers take longer. */
 
+import type { CloudWorld } from '../../cloud.ts';
+import type { ActiveFault } from '../fault.ts';
 import type { ServiceFault } from './fault.ts';
 import { befall, paced } from './fault.ts';
 
 const latency = (target: string, cause: string) => ({ detector: 'high-latency', target, cause });
 const load = (target: string) => ({ detector: 'high-cpu-memory', target });
+
+export function stripeSlow(world: CloudWorld, onPage: boolean): ActiveFault {
+  return befall(world, ({ affect, undo }) => {
+    const dependency = { host: 'api.stripe.com', latencyAddSeconds: 1.1 };
+    affect('payment', { dependency, latency: { addSeconds: 0.95 } });
+    affect('api', { dependency, latency: { endpoint: 'POST /v1/checkout', addSeconds: 1.1 } });
+    if (onPage) {
+      world.vendors.stripe.say('minor', 'Increased latency of the API');
+      undo(() => world.vendors.stripe.say('none'));
+    }
+    return { host: 'api.stripe.com' };
+  });
+}
 
 export const latencyFaults: readonly ServiceFault[] = [
   {
@@ -33,15 +48,7 @@ export const latencyFaults: readonly ServiceFault[] = [
       says: [/api\.stripe\.com/],
     },
     also: [latency('api', '')],
-    inject: (world) =>
-      befall(world, ({ affect, undo }) => {
-        const dependency = { host: 'api.stripe.com', latencyAddSeconds: 1.1 };
-        affect('payment', { dependency, latency: { addSeconds: 0.95 } });
-        affect('api', { dependency, latency: { endpoint: 'POST /v1/checkout', addSeconds: 1.1 } });
-        world.vendors.stripe.say('minor', 'Increased latency of the API');
-        undo(() => world.vendors.stripe.say('none'));
-        return { host: 'api.stripe.com' };
-      }),
+    inject: (world) => stripeSlow(world, true),
   },
   {
     name: 'latency-traffic',
@@ -87,7 +94,7 @@ export const latencyFaults: readonly ServiceFault[] = [
     inject: (world) =>
       befall(world, ({ affect }) => {
         const { memory } = world.fleet.services.get('search')!.facts;
-        affect('search', { memory: { add: 0.95 - memory }, cpu: { add: 0.12 }, latency: { factor: 1.8 } });
+        affect('search', { memory: { add: 0.95 - memory }, cpu: { add: 0.12 }, latency: { factor: 2.6 } });
         return {};
       }),
   },
@@ -139,7 +146,7 @@ export const latencyFaults: readonly ServiceFault[] = [
 export const loadFaults: readonly ServiceFault[] = [
   {
     name: 'load-hot-task',
-    title: 'one task of search spins on a regular expression; nobody feels it yet',
+    title: 'one task of search spins on a regular expression, and what it serves is late',
     expect: {
       detector: 'high-cpu-memory',
       target: 'search',
@@ -151,7 +158,7 @@ export const loadFaults: readonly ServiceFault[] = [
     inject: (world) =>
       befall(world, ({ affect }) => {
         const task = world.fleet.runningTasks('search')[1]!;
-        affect('search', { cpu: { add: 0.65, task }, latency: { factor: 1.6, task } });
+        affect('search', { cpu: { add: 0.65, task }, latency: { factor: 4, task } });
         return { task };
       }),
   },
@@ -206,7 +213,7 @@ export const loadFaults: readonly ServiceFault[] = [
     inject: (world) =>
       befall(world, ({ affect, deploy }) => {
         deploy('api', 512);
-        affect('api', { cpu: { add: 0.44 } });
+        affect('api', { cpu: { add: 0.5 } });
         return { version: 'api:512' };
       }),
   },

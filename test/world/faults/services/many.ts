@@ -1,20 +1,27 @@
 /** Two faults at once, and what looks like a cause and is none. */
 
 import { stripeDown, stripeFindings } from './errors.ts';
-import { befall, crashPace, making, paced, type ServiceFault } from './fault.ts';
+import { befall, crashPace, paced, type ServiceFault } from './fault.ts';
+import { stripeSlow } from './latency.ts';
 import { gone } from './unavailable.ts';
 
 export const manyFaults: readonly ServiceFault[] = [
   {
     name: 'two-stripe-and-memory',
     title: 'Stripe is down for payment while search runs out of memory',
-    expect: { detector: 'high-error-rate', target: 'payment', cause: 'external-service', variant: 'down', on: 'stripe' },
+    expect: {
+      detector: 'high-error-rate',
+      target: 'payment',
+      cause: 'external-service',
+      variant: 'down',
+      on: 'stripe',
+    },
     second: { detector: 'service-unavailable', target: 'search', cause: 'service-crashed', variant: 'out-of-memory' },
     also: [...stripeFindings, ...gone('search')],
     inject: async (world) => {
       const stripe = await stripeDown(world, true);
       const memory = befall(world, ({ affect, undo }) => {
-        const end = world.fleet.crashLoop('search', { reason: 'out-of-memory', ...crashPace(world, 50) });
+        const end = world.fleet.crashLoop('search', { reason: 'out-of-memory', ...crashPace(world, 20) });
         undo(() => end());
         affect('search', { memory: { add: 0.97 - world.fleet.services.get('search')!.facts.memory } });
         return {};
@@ -30,7 +37,13 @@ export const manyFaults: readonly ServiceFault[] = [
   {
     name: 'herring-late-deployment',
     title: 'Stripe is down, and somebody deploys payment three minutes later in the hope that it helps',
-    expect: { detector: 'high-error-rate', target: 'payment', cause: 'external-service', variant: 'down', on: 'stripe' },
+    expect: {
+      detector: 'high-error-rate',
+      target: 'payment',
+      cause: 'external-service',
+      variant: 'down',
+      on: 'stripe',
+    },
     also: stripeFindings,
     inject: async (world) => {
       const active = await stripeDown(world, true);
@@ -51,33 +64,25 @@ export const manyFaults: readonly ServiceFault[] = [
       befall(world, ({ affect }) => {
         affect('api', {
           errors: { share: 0.16, endpoint: 'POST /v1/orders' },
-          log: { perMinute: 0, messages: ['RangeError: Invalid currency code : in formatPrice (/srv/app/price.js:{n})'] },
+          log: {
+            perMinute: 0,
+            messages: ['RangeError: Invalid currency code : in formatPrice (/srv/app/price.js:{n})'],
+          },
         });
         return {};
       }),
   },
   {
     name: 'herring-busy',
-    title: 'CPU of payment is at 85 % as its campaign ends, and Stripe answers a second later than usual',
+    title: 'CPU of payment has been at 85 % for an hour and nobody felt it; now Stripe answers a second later',
     expect: { detector: 'high-latency', target: 'payment', cause: 'external-service', variant: 'slow', on: 'stripe' },
     also: [
       { detector: 'high-cpu-memory', target: 'payment' },
       { detector: 'high-latency', target: 'api' },
     ],
-    inject: (world) =>
-      making((undo) => {
-        const dependency = { host: 'api.stripe.com', latencyAddSeconds: 1.1 };
-        const slow = world.fleet.affect({
-          service: 'payment',
-          effects: { dependency, latency: { addSeconds: 0.95 }, cpu: { add: 0.44 } },
-        });
-        const api = world.fleet.affect({
-          service: 'api',
-          effects: { dependency, latency: { endpoint: 'POST /v1/checkout', addSeconds: 1.1 } },
-        });
-        undo(() => slow());
-        undo(() => api());
-        return {};
-      }),
+    prepare: ({ fleet, ms, now }) => {
+      fleet.affect({ service: 'payment', from: now() - ms(3600), effects: { cpu: { add: 0.33 } } });
+    },
+    inject: (world) => stripeSlow(world, false),
   },
 ];

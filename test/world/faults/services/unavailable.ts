@@ -13,7 +13,7 @@ const unavailable = (target: string, cause: string, variant?: string) => ({
 });
 
 /** What a service that is gone looks like to others of our detectors. */
-const gone = (target: string): readonly AlsoFinding[] => [
+export const gone = (target: string): readonly AlsoFinding[] => [
   { detector: 'high-error-rate', target },
   { detector: 'high-latency', target },
   { detector: 'high-cpu-memory', target },
@@ -29,12 +29,12 @@ interface Loop {
   readonly lives: number;
   readonly says: readonly RegExp[];
   readonly commands?: readonly string[];
-  readonly and?: (world: CloudWorld) => Parameters<Parameters<typeof befall>[1]>[0] extends infer M
-    ? (moves: M) => void
-    : never;
+  readonly and?: (
+    world: CloudWorld,
+  ) => Parameters<Parameters<typeof befall>[1]>[0] extends infer M ? (moves: M) => void : never;
 }
 
-/** Tasks of search die, again and again; health endpoints answer only while one of them lives. */
+/** Tasks of search die, again and again; its health endpoints answer only while one of them lives. */
 function crashLoop({ name, title, reason, variant, lives, says, commands = [], and }: Loop): ServiceFault {
   return {
     name,
@@ -46,8 +46,31 @@ function crashLoop({ name, title, reason, variant, lives, says, commands = [], a
         const end = world.fleet.crashLoop('search', { reason, ...crashPace(world, lives) });
         moves.undo(() => end());
         and?.(world)(moves);
-        world.health.search.set({ live: false, failing: [] });
-        moves.undo(() => world.health.search.set({ live: true, failing: [] }));
+        return {};
+      }),
+  };
+}
+
+/** Machines are replaced, and what comes anew does not start. Whoever mends it brings the service out anew. */
+function noneStarts(
+  name: string,
+  title: string,
+  reason: StopReason & ('image-pull' | 'secrets' | 'start-failed'),
+  says: readonly RegExp[],
+): ServiceFault {
+  return {
+    name,
+    title,
+    expect: { ...unavailable('search', 'service-crashed', reason), says, commands: ['aws ecs list-tasks'] },
+    also: gone('search'),
+    inject: (world) =>
+      befall(world, ({ undo }) => {
+        const { fleet } = world;
+        const at = world.now();
+        fleet.stopTask('search', { at, kind: 'host', count: 4 });
+        const end = fleet.crashLoop('search', { at: at + 1, reason, ...crashPace(world, 10) });
+        undo(() => fleet.deploy('search', { ...paced(world), version: 511 }));
+        undo(() => end());
         return {};
       }),
   };
@@ -122,7 +145,7 @@ export const unavailableFaults: readonly ServiceFault[] = [
     title: 'every task of search runs out of memory a minute after its start',
     reason: 'out-of-memory',
     variant: 'out-of-memory',
-    lives: 50,
+    lives: 20,
     says: [/OutOfMemoryError/, /exit code 137/],
     commands: ['npm run metrics:memory', '--force-new-deployment'],
     and: (world) => (moves) => {
@@ -155,51 +178,33 @@ export const unavailableFaults: readonly ServiceFault[] = [
           errors: { share: 0.7, status: 503 },
           log: { perMinute: 0, messages: ['Error: search index is not open yet (request {id})'] },
         });
-        world.health.search.set({ live: false, failing: [] });
-        undo(() => world.health.search.set({ live: true, failing: [] }));
         return {};
       }),
   },
-  stuck(
+  noneStarts(
     'unavailable-image-pull',
-    'version 512 of search was never pushed: its image cannot be pulled',
-    { cause: 'service-crashed', variant: 'image-pull' },
-    { outcome: 'stuck', tasksFail: 'image-pull' },
-    { says: [/CannotPullContainerError/] },
+    'the registry cleaned up the image of search, and its machines are replaced: no task can be started again',
+    'image-pull',
+    [/0 of 4 tasks run/, /CannotPullContainerError/],
   ),
-  stuck(
+  noneStarts(
     'unavailable-secrets',
-    'version 512 of search asks for a secret that its role may not read',
-    { cause: 'service-crashed', variant: 'secrets' },
-    { outcome: 'stuck', tasksFail: 'secrets' },
-    { says: [/ResourceInitializationError/] },
+    'the role of search may not read its secret any more, and its machines are replaced: no task can be started again',
+    'secrets',
+    [/0 of 4 tasks run/, /ResourceInitializationError/],
   ),
-  {
-    name: 'unavailable-start-failed',
-    title: 'the machines of search are replaced, and no task starts on the new ones: nothing runs, all is silent',
-    expect: {
-      ...unavailable('search', 'service-crashed', 'start-failed'),
-      says: [/0 of 4 tasks run/, /CannotStartContainerError/],
-    },
-    also: gone('search'),
-    inject: (world) =>
-      befall(world, ({ undo }) => {
-        const { fleet } = world;
-        const at = world.now();
-        fleet.stopTask('search', { at, kind: 'host', count: 4 });
-        const end = fleet.crashLoop('search', { at: at + 1, reason: 'start-failed', ...crashPace(world, 10) });
-        undo(() => end());
-        world.health.search.set({ live: false, failing: [] });
-        undo(() => world.health.search.set({ live: true, failing: [] }));
-        return {};
-      }),
-  },
+  noneStarts(
+    'unavailable-start-failed',
+    'the machines of search are replaced, and its program does not run on the new ones: nothing runs, all is silent',
+    'start-failed',
+    [/0 of 4 tasks run/, /CannotStartContainerError/],
+  ),
   crashLoop({
     name: 'unavailable-slow-shutdown',
     title: 'tasks of search are replaced over and over and killed at their stop timeout: 137, and not out of memory',
     reason: 'slow-shutdown',
     variant: 'slow-shutdown',
-    lives: 40,
+    lives: 20,
     says: [/stop timeout|Scaling activity/],
   }),
   crashLoop({
@@ -207,7 +212,7 @@ export const unavailableFaults: readonly ServiceFault[] = [
     title: 'Spot takes every machine of search back, and the ones that replace them',
     reason: 'spot',
     variant: 'host-lost',
-    lives: 45,
+    lives: 20,
     says: [/Spot/],
   }),
   crashLoop({
@@ -215,7 +220,7 @@ export const unavailableFaults: readonly ServiceFault[] = [
     title: 'the instances under search are terminated one after another',
     reason: 'host',
     variant: 'host-lost',
-    lives: 45,
+    lives: 20,
     says: [/host went away|Host EC2/],
   }),
   stuck(
@@ -224,6 +229,13 @@ export const unavailableFaults: readonly ServiceFault[] = [
     { cause: 'deployment-stuck' },
     { outcome: 'stuck' },
     { within: 45, slow: true, says: [/search:512/] },
+  ),
+  stuck(
+    'unavailable-deployment-no-image',
+    'version 512 of search was never pushed: its image cannot be pulled, and the old tasks go on serving',
+    { cause: 'deployment-stuck' },
+    { outcome: 'stuck', tasksFail: 'image-pull' },
+    { says: [/CannotPullContainerError/] },
   ),
   stuck(
     'unavailable-deployment-failing',
@@ -236,7 +248,7 @@ export const unavailableFaults: readonly ServiceFault[] = [
     'unavailable-no-cpu',
     'search is to scale out, and no instance has the CPU for another task',
     'cpu',
-    noRoom('cpu'),
+    noRoom('cpu', { scalingFailure: null }),
     {
       says: [/insufficient CPU/],
       commands: ['aws autoscaling set-desired-capacity', '--auto-scaling-group-name rastup-prod-cluster'],
@@ -287,5 +299,3 @@ export const unavailableFaults: readonly ServiceFault[] = [
       }),
   },
 ];
-
-export { gone, paced };

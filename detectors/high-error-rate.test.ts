@@ -529,6 +529,22 @@ describeDetector(detector, {
       ],
     },
     {
+      name: 'errors of the load balancer are those of others while a single period here is low',
+      readings: [
+        counts('requests', 3000, [3000, 3010, 2990, 3000, 2000]),
+        counts('errors', 6, [6, 5, 6, 4, 5]),
+        counts('elb_errors', 1, [300, 300, 300, 300, 300]),
+      ],
+    },
+    {
+      name: 'errors of the load balancer are those of others while fewer requests are missing here',
+      readings: [
+        counts('requests', 100, [60, 62, 58, 61, 60]),
+        counts('errors', 0.1, [0, 0, 0, 0, 0]),
+        counts('elb_errors', 1, [300, 300, 300, 300, 300]),
+      ],
+    },
+    {
       name: 'they never count when so configured',
       readings: [
         REQUESTS,
@@ -565,6 +581,15 @@ describeDetector(detector, {
         errors([4, 5, 3]),
         counts('elb_errors', 1, [300, 300, 300]),
         counts('unhealthy_hosts', 0, [3, 3, 3]),
+      ],
+      severity: 'critical',
+    },
+    {
+      name: 'errors of the load balancer that are as many as the requests that are missing here',
+      readings: [
+        counts('requests', 3000, [3000, 1900, 1850, 1900, 1950]),
+        counts('errors', 6, [6, 5, 6, 4, 5]),
+        counts('elb_errors', 1, [1, 1100, 1150, 1100, 1050]),
       ],
       severity: 'critical',
     },

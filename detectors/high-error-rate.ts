@@ -24,6 +24,7 @@ import {
   rateLimitHypotheses,
   rateLimitMitigations,
   rateText,
+  requestsLostTo,
   type Sample,
   type Severity,
   serviceDatabaseHypotheses,
@@ -33,6 +34,8 @@ import {
   unreachableMitigations,
 } from 'runbookd/sdk';
 
+/** Share of 5xx that a service without a baseline is taken to have. */
+const ASSUMED_RATE = 0.01;
 const LIMITED = '429';
 
 /** Two counts as one: samples of the base with what the other has at the same time, nothing where it has none. */
@@ -65,9 +68,9 @@ type Readings = (signal: string) => readonly Reading[];
 
 /**
  * Errors of the load balancer belong to all services behind it, so they count as this one's only while something of its
- * own fails too: its targets, the connections to them, its tasks, or its share of the requests.
+ * own fails too: its targets, the connections to them, its tasks, or as many of its requests as the errors are.
  */
-function hasOwnTrouble(readings: Readings, windowMs: number): boolean {
+function hasOwnTrouble(readings: Readings, balancer: Reading, windowMs: number): boolean {
   const newest = (signal: string): Sample | undefined => readings(signal)[0]?.samples.at(-1);
   const sum = (signal: string): number => {
     const samples = readings(signal)[0]?.samples ?? [];
@@ -76,14 +79,13 @@ function hasOwnTrouble(readings: Readings, windowMs: number): boolean {
   };
   const running = newest('running_tasks')?.value;
   const desired = newest('desired_tasks')?.value;
-  const requests = newest('requests');
   return (
     newest('healthy_hosts')?.value === 0 ||
     sum('unhealthy_hosts') > 0 ||
     sum('connection_errors') > 0 ||
     sum('crashed_tasks') > 0 ||
     (running !== undefined && desired !== undefined && running < desired) ||
-    (requests?.band.ready === true && requests.value < requests.band.lower)
+    requestsLostTo(balancer, readings('requests')[0])
   );
 }
 
@@ -216,14 +218,15 @@ export const detector = defineDetector({
     const [balancer] = readings('elb_errors');
     const counts =
       balancer !== undefined &&
-      (options.elbErrors === 'always' || (options.elbErrors === 'auto' && hasOwnTrouble(readings, rule.shortMs)));
+      (options.elbErrors === 'always' ||
+        (options.elbErrors === 'auto' && hasOwnTrouble(readings, balancer, rule.shortMs)));
     const failed = counts ? summed(errors, balancer) : errors;
     const asked = counts ? summed(requests, balancer) : requests;
     const [limited] = readings('rate_limited');
     const symptoms: RuleSymptom[] = [];
     const unjudged: string[] = [];
 
-    const serverErrors = errorRateAbove(failed, asked, rule, active(''));
+    const serverErrors = errorRateAbove(failed, asked, { ...rule, assumed: ASSUMED_RATE }, active(''));
     if (serverErrors.state === 'not_ready') unjudged.push('');
     if (serverErrors.state === 'departed') {
       const found = serverErrors.departure;
@@ -240,8 +243,8 @@ export const detector = defineDetector({
       symptoms.push({
         subject: '',
         severity: severityOf(found.rate, found.baseline, options),
-        headline: `5xx ${rateText(found.rate)} (baseline ${rateText(found.baseline)})`,
-        summary: `${rateText(found.rate)} of the requests of ${target.name} failed with 5xx ${windowText(found, rule)}: ${count(found.errors)} of ${count(found.requests)}${ofBalancer}. The baseline is ${rateText(found.baseline)}${worst}.`,
+        headline: `5xx ${rateText(found.rate)} (${found.assumed ? 'no baseline yet, assumed' : 'baseline'} ${rateText(found.baseline)})`,
+        summary: `${rateText(found.rate)} of the requests of ${target.name} failed with 5xx ${windowText(found, rule)}: ${count(found.errors)} of ${count(found.requests)}${ofBalancer}. ${found.assumed ? 'There is no baseline yet; assumed is' : 'The baseline is'} ${rateText(found.baseline)}${worst}.`,
         onset: found.onset,
         readings: points([errors, requests, balancer]),
         breakdown: errorBreakdown(

@@ -420,6 +420,7 @@ test('a standby that can no longer be seen neither clears nor counts', () => {
     options: Object.fromEntries(Object.entries(detector.options).map(([name, spec]) => [name, spec.default])),
     readings: (signal, all) =>
       readings.filter((one) => one.signal === signal && (all === true || one.freshness === 'present')),
+    expected: () => readings[0]!.samples[0]!.band,
     active: () => true,
   });
   expect(judged).toMatchObject({ state: 'judged', symptoms: [], unjudged: ['replica-1'] });

@@ -1,4 +1,5 @@
 import type {
+  Band,
   Change,
   Diagnosis,
   EcsCapacityAnswer,
@@ -85,6 +86,17 @@ const metric = (
       : { band: { expected, lower: expected * 0.7, upper: Math.max(1, expected * 1.3) } }),
     ...over,
   });
+
+/** What every day like this one has: level and spread. */
+const bandOf = (expected: number, spread: number): Band => ({
+  expected,
+  lower: Math.max(0, expected - 3 * spread),
+  upper: expected + 3 * spread,
+  mean: expected,
+  samples: 1440,
+  ready: true,
+  profile: 'hour_of_week',
+});
 
 /** A service of 2100 requests a minute that nobody asks any more. */
 const silence = (seconds: number, perMinute = 2100): readonly Reading[] => [
@@ -513,6 +525,34 @@ describeDetector(detector, {
       name: '503 of others behind the same load balancer',
       readings: [metric('elb_503', [0, 80, 90], 0), metric('requests', [2100, 2080, 2110], 2100)],
     },
+    {
+      name: '503 of others while a single period of its own is low',
+      readings: [metric('elb_503', [0, 80, 90, 85, 80], 0), metric('requests', [2100, 2080, 2110, 2090, 1300], 2100)],
+    },
+    {
+      name: 'thousands of 503 of others while a few requests of its own are missing',
+      readings: [metric('elb_503', [0, 2000, 2100, 2000, 2000], 0), metric('requests', [40, 20, 21, 19, 22], 40)],
+    },
+    {
+      name: 'a service that has gone quiet for the night, as every night',
+      readings: [...tasks([6, 6, 6]), ...silence(8 * 3600).slice(0, 1)],
+      expected: (signal, _labels, at) => {
+        const hours = (at - (NOW - 8 * HOUR)) / HOUR;
+        if (signal === 'requests') return bandOf(200, 30);
+        // Silent for as long as the night has lasted, on average: none of it in the hour before.
+        return bandOf(Math.max(0, hours) * 3600, 60);
+      },
+    },
+    {
+      name: 'a service with bursts a quarter of an hour apart',
+      readings: [...tasks([6, 6, 6]), ...silence(840).slice(0, 1)],
+      expected: (signal) => (signal === 'requests' ? bandOf(100, 10) : bandOf(420, 100)),
+    },
+    {
+      name: 'silence of a service whose days are too different to say what was due',
+      readings: [...tasks([6, 6, 6]), ...silence(900).slice(0, 1)],
+      expected: (signal) => (signal === 'requests' ? bandOf(200, 80) : bandOf(0, 1)),
+    },
     { name: 'five minutes of silence that nothing confirms', readings: [...tasks([6, 6, 6]), ...silence(400)] },
     { name: 'silence at night, when hardly any request is due', readings: [...tasks([6, 6, 6]), ...silence(900, 0.5)] },
     {
@@ -561,15 +601,15 @@ describeDetector(detector, {
     },
     {
       name: '503 while requests fall',
-      readings: [metric('elb_503', [0, 400, 900], 0), metric('requests', [2100, 900, 800], 2100)],
+      readings: [metric('elb_503', [0, 400, 450, 450], 0), metric('requests', [2100, 900, 850, 800], 2100)],
       severity: 'error',
       headline: /^1,300 × 503 of the load balancer, requests 0\.4× the expected$/,
     },
     {
       name: '503 and no request comes through',
       readings: [
-        metric('elb_503', [0, 2000, 2100], 0),
-        metric('requests', [2100], 2100, { endsAt: NOW - 4 * MINUTE, freshness: 'missing' }),
+        metric('elb_503', [0, 2000, 2100, 2100], 0),
+        metric('requests', [2100], 2100, { endsAt: NOW - 5 * MINUTE, freshness: 'missing' }),
       ],
       severity: 'critical',
     },
@@ -590,6 +630,43 @@ describeDetector(detector, {
       readings: SILENT,
       severity: 'critical',
       headline: /^no traffic for 15 min$/,
+    },
+    {
+      name: 'silence whose last request was hours ago',
+      readings: [...tasks([6, 6, 6]), metric('healthy_hosts', [6, 6, 6]), ...silence(5 * 3600).slice(0, 1)],
+      expected: (signal) => (signal === 'requests' ? bandOf(2100, 100) : bandOf(0, 1)),
+      active: [''],
+      severity: 'critical',
+      headline: /^no traffic for 5 h$/,
+    },
+    {
+      name: 'an outage of the day that lasts into a night that is always quiet',
+      readings: [...tasks([6, 6, 6]), ...silence(8 * 3600).slice(0, 1)],
+      expected: (signal, _labels, at) => {
+        const isNight = at > NOW - 6 * HOUR;
+        if (signal === 'requests') return bandOf(200, 10);
+        return bandOf(isNight ? 4 * 3600 : 0, 60);
+      },
+      active: [''],
+      severity: 'critical',
+      headline: /^no traffic for 8 h$/,
+    },
+    {
+      name: 'hours of silence of a service of few requests',
+      readings: [...tasks([6, 6, 6]), ...silence(3 * 3600).slice(0, 1)],
+      // Ten in an hour, one at a time: the last one was 5.5 min ago on average.
+      expected: (signal) => (signal === 'requests' ? bandOf(1, 0.2) : bandOf(330, 300)),
+      headline: /^no traffic for 3 h$/,
+    },
+    {
+      name: 'no healthy target beside 503 and requests that still seem to come',
+      readings: [
+        metric('healthy_hosts', [6, 0, 0]),
+        metric('elb_503', [0, 60, 79], 0),
+        metric('requests', [2100, 1950, 1900], 2100),
+      ],
+      severity: 'critical',
+      headline: /^no healthy target$/,
     },
     {
       name: 'silence and no task',
@@ -1002,6 +1079,17 @@ test('what is not seen any more does not clear the finding that it opened', () =
   const lost = DOWN.map((one) => ({ ...one, freshness: 'absent' as const }));
   const judged = judge(detector, { name: '', readings: [...lost, metric('elb_503', [0, 0], 0)], active: [''] }, API);
   expect(judged).toMatchObject({ state: 'judged', symptoms: [], unjudged: [''] });
+});
+
+test('silence of which nobody knows what was due does not clear the finding that it opened', () => {
+  const readings = [...tasks([6, 6, 6]), ...silence(5 * 3600).slice(0, 1)];
+  const judged = judge(detector, { name: '', readings, active: [''] }, API);
+  expect(judged).toMatchObject({ state: 'judged', symptoms: [], unjudged: [''] });
+  const back = [...tasks([6, 6, 6]), polls('requests_silent_seconds', [3600, 0, 0], { unit: 's' })];
+  expect(judge(detector, { name: '', readings: back, active: [''] }, API)).toMatchObject({
+    symptoms: [],
+    unjudged: [],
+  });
 });
 
 test('the onset is that of the sign that came first', () => {

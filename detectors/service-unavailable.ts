@@ -1,5 +1,6 @@
 import {
   aroundOnset,
+  type Band,
   capacityHypotheses,
   capacityMitigations,
   count,
@@ -25,6 +26,7 @@ import {
   probe,
   type Reading,
   type RuleSymptom,
+  requestsLostTo,
   type Sample,
   type Severity,
   serviceDatabaseUnreachableHypotheses,
@@ -102,7 +104,7 @@ function targetsSign({ healthy }: Readings): Sign | null {
 /** Below this part of the expected requests, hardly any comes through. */
 const HARDLY_ANY = 0.2;
 
-/** 503 are of the whole load balancer: only while this service's own requests fall are they its own. */
+/** 503 are of the whole load balancer: only while as many of this service's own requests are missing are they its own. */
 function balancerSign({ elb503, requests, lastRequests }: Readings, minimum: number): Sign | null {
   if (elb503 === undefined) return null;
   const run = badRun(elb503, ({ value, band }) => value > 0 && (!band.ready || value > band.upper));
@@ -114,7 +116,7 @@ function balancerSign({ elb503, requests, lastRequests }: Readings, minimum: num
   if (band?.ready !== true || band.expected <= 0) return null;
   // Where requests are not shown any more beside 503 that are, none reached a target.
   const value = last !== undefined && last.at >= run.onset.latest ? last.value : requests === undefined ? 0 : null;
-  if (value === null || value >= band.lower) return null;
+  if (value === null || value >= band.lower || !requestsLostTo(elb503, lastRequests)) return null;
   const part = value / band.expected;
   return {
     text: `${count(all)} × 503 of the load balancer, requests ${times(part)} the expected`,
@@ -135,18 +137,67 @@ function healthSign(name: 'live' | 'ready', reading: Reading | undefined, polls:
 /** ln 1e6: with more requests due than this, that none comes has a chance of less than one in a million (Poisson). */
 const DUE = 13.8;
 
-function silenceSign(readings: Readings, seconds: number, isConfirmed: boolean, aloneSeconds: number): Sign | null {
-  const { silent, lastRequests } = readings;
+/** How finely what was due is added up over a silence: a band has a slope, and steps of five minutes. */
+const DUE_STEP_MS = 15 * 60_000;
+/** Of a longer silence its first day decides. */
+const DUE_SPAN_MS = 24 * 3_600_000;
+
+type Expected = (signal: string, at: EpochMs) => Band;
+
+/**
+ * Requests that were due in a period, at least: null where that was not learned. From below, by both things that are known.
+ *
+ * The count: its level less three times what sets one day apart from another (the spread of the band without the chance
+ * of one period, which is level out over many), in clusters rather than requests where they come so. It is learned of
+ * periods with requests only, so it knows no quiet night.
+ *
+ * The silence: with a chance p of a request in a period, the last one was (1 − p) / p periods ago on average, so that a
+ * period is without with a chance of 1 − p = g / (g + 1), g being the usual silence in periods; as a rate −ln of that.
+ * The mean of it, of all comparable days, follows the quietest of them.
+ */
+function dueAt(expected: Expected, at: EpochMs, periodMs: number): number | null {
+  const count = expected('requests', at);
+  if (!count.ready) return null;
+  const dispersion = count.dispersion ?? 1;
+  const chance = count.mean * dispersion;
+  const daily = Math.sqrt(Math.max(0, ((count.upper - count.expected) / 3) ** 2 - chance));
+  const counted = Math.max(0, Math.min(count.expected, count.mean) - 3 * daily) / Math.max(1, dispersion);
+  const usual = expected('requests_silent_seconds', at);
+  const gap = usual.ready ? (Math.max(0, usual.expected, usual.mean) * 1000) / periodMs : 0;
+  return gap === 0 ? counted : Math.min(counted, Math.log1p(1 / gap));
+}
+
+/** Requests that were due from then on for so long; no further than it takes to know that they are enough. */
+function dueIn(expected: Expected, from: EpochMs, spanMs: number, periodMs: number): number | null {
+  const to = from + Math.min(spanMs, DUE_SPAN_MS);
+  let due: number | null = null;
+  for (let at = from; at < to && (due ?? 0) <= DUE; at += DUE_STEP_MS) {
+    const part = Math.min(DUE_STEP_MS, to - at);
+    const rate = dueAt(expected, at + part / 2, periodMs);
+    if (rate !== null) due = (due ?? 0) + (rate * part) / periodMs;
+  }
+  return due;
+}
+
+interface SilenceLimits {
+  readonly seconds: number;
+  readonly aloneSeconds: number;
+  /** Whether something else says the same, now or when the finding was opened. */
+  readonly isConfirmed: boolean;
+}
+
+/** `unjudged`: silent for long enough, and nobody knows what was due. */
+function silenceSign({ silent }: Readings, limits: SilenceLimits, expected: Expected): Sign | 'unjudged' | null {
   const last = newest(silent);
-  const band = newest(lastRequests)?.band;
-  if (silent === undefined || last === undefined || lastRequests === undefined || band?.ready !== true) return null;
+  if (silent === undefined || last === undefined) return null;
+  const { seconds, aloneSeconds, isConfirmed } = limits;
   if (last.value < (isConfirmed ? seconds : Math.max(seconds, aloneSeconds))) return null;
-  // A service that is silent at this hour as a rule is so today.
-  if (last.band.ready && last.value <= last.band.upper) return null;
-  const due = (band.mean * last.value * 1000) / lastRequests.periodMs;
-  if (due <= DUE) return null;
   // The end of the last period with a request: the last one came in it.
   const latest = last.at - last.value * 1000;
+  // Over all of the silence: it does not become usual because a night comes on, or because it lasts.
+  const due = dueIn(expected, latest, last.value * 1000, silent.periodMs);
+  if (due === null) return 'unjudged';
+  if (due <= DUE) return null;
   return {
     text: `no traffic for ${duration(last.value)}`,
     onset: { earliest: latest - silent.periodMs, latest },
@@ -267,7 +318,7 @@ export const detector = defineDetector({
     stuckSeconds: number(1800, 'how long a deployment may take', { unit: 's', minimum: 60 }),
     stuckFailedTasks: integer(3, 'failed tasks of a deployment from which it is stuck', { unit: 'tasks', minimum: 1 }),
   },
-  rule({ options, readings, target, active }) {
+  rule({ options, readings, target, active, expected }) {
     const one = (signal: string, all = false): Reading | undefined => readings(signal, all)[0];
     const seen: Readings = {
       running: one('running_tasks'),
@@ -299,10 +350,16 @@ export const detector = defineDetector({
       healthSign('live', seen.live, isWanted ? options.healthPolls : Number.POSITIVE_INFINITY),
       healthSign('ready', seen.ready, isWanted ? options.healthPolls : Number.POSITIVE_INFINITY),
     ].filter((sign) => sign !== null);
+    const limits: SilenceLimits = {
+      seconds: options.silentSeconds,
+      aloneSeconds: options.silentAloneSeconds,
+      isConfirmed: signs.length > 0 || active(''),
+    };
+    const labels = seen.lastRequests?.labels ?? {};
     const silence = isWanted
-      ? silenceSign(seen, options.silentSeconds, signs.length > 0, options.silentAloneSeconds)
+      ? silenceSign(seen, limits, (signal, at) => expected(signal, signal === 'requests' ? labels : {}, at))
       : null;
-    if (silence !== null) signs.push(silence);
+    if (silence !== null && silence !== 'unjudged') signs.push(silence);
     signs.sort((a, b) => a.rank - b.rank);
 
     const symptoms: RuleSymptom[] = [];
@@ -334,6 +391,7 @@ export const detector = defineDetector({
       signals.some((signal) => one(signal) === undefined && one(signal, true) !== undefined);
     const isLost =
       lost(['running_tasks', 'healthy_hosts', 'health_live', 'health_ready']) ||
+      silence === 'unjudged' ||
       (seen.requests === undefined && lost(['requests_silent_seconds']));
     const unjudged = [
       ...(active('') && signs.length === 0 && isLost ? [''] : []),

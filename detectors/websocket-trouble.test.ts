@@ -127,7 +127,7 @@ describeDetector(detector, {
       name: 'new ones fail',
       readings: world(failed('auth', 22, 25, 24, 23, 26)),
       severity: 'error',
-      headline: /^WebSocket: [0-9.]+ % of new connections fail \(baseline 0\.5 %\)$/,
+      headline: /^WebSocket: [0-9.]+ % of new connections fail \(baseline 1 %\)$/,
     },
     {
       name: 'new ones fail, of a service that counts only those that came through',

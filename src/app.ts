@@ -3,12 +3,14 @@
  * stops them by a release stack. Nothing else knows how the parts are joined.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createBaselines } from './baseline/baselines.ts';
 import type { Config } from './config/index.ts';
 import { type CauseConfidence, createMetrics } from './expose/metrics.ts';
 import { createServer, type ListenAddresses } from './expose/server.ts';
-import type { Channel, EpochMs, Finding, Source } from './model/index.ts';
+import { createHistoryReader } from './history.ts';
+import type { Channel, Finding } from './model/index.ts';
 import { messageOf, RunbookdError } from './model/index.ts';
 import { newId } from './new-id.ts';
 import { createOutbox } from './notify/outbox.ts';
@@ -21,19 +23,15 @@ import type { AnyDetector } from './sdk/detector.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { contactOf } from './targets.ts';
 import { VERSION } from './version.ts';
-import { createWatch } from './watch.ts';
+import { createWatch, SIGNALS } from './watch.ts';
 
 const PRUNE_AFTER_MS = 90 * 86_400_000;
 const SNAPSHOT_EVERY_MS = 60_000;
 const OUTBOX_PERIOD_MS = 1000;
 const LEARNING_HORIZON_MS = 15 * 60_000;
-/** Days of history that baselines of the first day are made of. */
-const HISTORY_MS = 14 * 86_400_000;
-const HISTORY_DEADLINE_MS = 5 * 60_000;
-/** Gaps shorter than that are read by the polls themselves. */
-const SHORTEST_HISTORY_MS = 15 * 60_000;
 /** From so many series on, a snapshot is megabytes: it is then taken less often, since history can be read again. */
 const MANY_SERIES = 1000;
+const SERIES_PER_PART = 500;
 const LARGE_SNAPSHOT_EVERY_MS = 10 * 60_000;
 
 /** A poll and the walk after it must be over by then; every query inside has shorter deadlines of its own. */
@@ -71,9 +69,8 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
 
     const baselines = createBaselines({ learningHorizonMs: LEARNING_HORIZON_MS, timeZone: config.timeZone });
     const savedBaselines = await store.readSnapshot('baselines');
-    const restored = savedBaselines === null ? null : baselines.restore(savedBaselines.state);
-    // What the backend of a source still holds fills the time that nobody watched.
-    const unknownSince = restored?.state === 'restored' ? savedBaselines!.at : clock.now() - HISTORY_MS;
+    const isRestored = savedBaselines !== null && baselines.restore(savedBaselines.state).state === 'restored';
+    const savedAt = isRestored ? savedBaselines.at : null;
     for (const source of watch.sources) {
       const saved = await store.readSnapshot(source.name);
       if (saved !== null) source.restore(saved.state);
@@ -142,7 +139,13 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       const every = baselines.stats().series > MANY_SERIES ? LARGE_SNAPSHOT_EVERY_MS : 0;
       if (whole || clock.monotonic() - snapshotAt >= every) {
         snapshotAt = clock.monotonic();
-        await store.snapshot('baselines', baselines.snapshot(), clock.now());
+        const parts: Uint8Array[] = [];
+        for (const part of baselines.snapshotParts(SERIES_PER_PART)) {
+          parts.push(part);
+          // Thousands of series at once would hold up what is due meanwhile.
+          await nextTurn();
+        }
+        await store.snapshot('baselines', Buffer.concat(parts), clock.now());
       }
       for (const source of watch.sources) {
         const state = source.snapshot();
@@ -151,7 +154,16 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
     };
     // Runs last of all, when nothing polls any more.
     stack.add('state', () => snapshot(true));
-    const learning = learnHistory(running, watch.sources, unknownSince);
+    const history = createHistoryReader({
+      ...clock,
+      log,
+      sources: watch.sources,
+      savedAt,
+      isKnown: (target) => SIGNALS.some(({ signal }) => baselines.expected(target, signal, {}, clock.now()).ready),
+      read: (source, from, signal) => running.backfill(source, from, signal),
+      stopping: aborter.signal,
+    });
+    history.start();
     for (const source of watch.sources) {
       for (const group of source.groups) {
         scheduler.add({
@@ -160,7 +172,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
           deadlineMs: POLL_DEADLINE_MS,
           async run(_now, signal) {
             // Judged without what is expected, its first samples would be without a band for as long as they are kept.
-            if (learning.has(source.name)) return;
+            if (history.holds(source.name)) return;
             const started = clock.monotonic();
             await running.poll(source, group, signal);
             metrics.pollDuration(source.name, (clock.monotonic() - started) / 1000);
@@ -183,6 +195,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       deadlineMs: 30_000,
       async run(now) {
         await snapshot(false);
+        history.retry();
         await store.prune(now - PRUNE_AFTER_MS);
         storeWorks = true;
       },
@@ -202,7 +215,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
         series: () => baselines.allReadings(clock.now()),
       },
       acceptChange: (change) => running.acceptChange(change),
-      targets: watch.targets.map((target) => target.name),
+      targets: watch.targets.filter((target) => target.kind !== 'source').map((target) => target.name),
       now: clock.now,
       metrics,
       detectors: watch.detectors,
@@ -212,7 +225,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
         live: () => !scheduler.lateness().stalled,
         notReady: () => [
           ...(running.cycles() > 0 ? [] : ['no poll has gone through yet']),
-          ...[...learning].map((name) => `reading the history of ${name}`),
+          ...history.holding().map((name) => `reading the history of ${name}`),
           ...(storeWorks ? [] : ['the store cannot be written']),
         ],
       },
@@ -227,31 +240,6 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
     // What the last life could not deliver does not wait for its turn among the first polls.
     pump();
     return addresses;
-  }
-
-  /** Names of the sources whose history is still being read. What cannot be read costs a warm-up, nothing else. */
-  function learnHistory(running: Pipeline, sources: readonly Source[], unknownSince: EpochMs): ReadonlySet<string> {
-    const reading = new Set<string>();
-    if (clock.now() - unknownSince < SHORTEST_HISTORY_MS) return reading;
-    const from = Math.max(unknownSince, clock.now() - HISTORY_MS);
-    for (const source of sources) {
-      if (source.history === undefined) continue;
-      reading.add(source.name);
-      const started = clock.monotonic();
-      const signal = AbortSignal.any([aborter.signal, AbortSignal.timeout(HISTORY_DEADLINE_MS)]);
-      running
-        .backfill(source, from, signal)
-        .then(
-          (samples) => {
-            const seconds = Math.round((clock.monotonic() - started) / 1000);
-            log.info({ source: source.name, samples, seconds }, 'history read');
-          },
-          (error: unknown) =>
-            log.warn({ source: source.name, error: messageOf(error) }, 'history cannot be read, baselines warm up'),
-        )
-        .finally(() => reading.delete(source.name));
-    }
-    return reading;
   }
 
   return {

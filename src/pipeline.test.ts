@@ -1,8 +1,10 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { detector as unreadable } from '../detectors/source-unreadable.ts';
 import { createBaselines } from './baseline/baselines.ts';
 import { optionValues } from './detect/options.ts';
 import type { Notification, PollResult, Source, Target } from './model/index.ts';
+import { RunbookdError } from './model/index.ts';
 import { createPipeline } from './pipeline.ts';
 import type { AnyDetector } from './sdk/detector.ts';
 import { ask, defineDetector, probe } from './sdk/detector.ts';
@@ -66,7 +68,12 @@ function detectorWith(broken: 'ask' | 'judge' | 'rule' | null): AnyDetector {
   });
 }
 
-async function start(detector: AnyDetector, levels: readonly (number | null)[]) {
+/** `levels` are the polls; null reads another signal, and `fails` makes the poll reject. */
+async function start(
+  detector: AnyDetector,
+  levels: readonly (number | null | 'fails')[],
+  more: { readonly targets?: readonly Target[]; readonly detectors?: readonly AnyDetector[] } = {},
+) {
   let now = T0;
   let next = 0;
   const notified: Notification[] = [];
@@ -78,6 +85,7 @@ async function start(detector: AnyDetector, levels: readonly (number | null)[]) 
     groups: ['g'],
     async poll(): Promise<PollResult> {
       const level = levels[next++] ?? null;
+      if (level === 'fails') throw new RunbookdError('AWS_DENIED', ['default', 'cloudwatch:GetMetricData']);
       const series = {
         target: 'main-db',
         signal: level === null ? 'other' : 'level',
@@ -98,9 +106,9 @@ async function start(detector: AnyDetector, levels: readonly (number | null)[]) 
   const pipeline = createPipeline({
     installation: 'test',
     sources: [source],
-    targets: [TARGET],
-    detectors: [detector],
-    values: () => optionValues(detector),
+    targets: [TARGET, ...(more.targets ?? [])],
+    detectors: [detector, ...(more.detectors ?? [])],
+    values: (id) => optionValues([detector, ...(more.detectors ?? [])].find((one) => one.id === id) ?? detector),
     baselines: createBaselines({ learningHorizonMs: 900_000 }),
     store,
     channels: ['test'],
@@ -116,7 +124,9 @@ async function start(detector: AnyDetector, levels: readonly (number | null)[]) 
   });
   for (let poll = 0; poll < levels.length; poll++) {
     now += STEP_MS;
-    await pipeline.poll(source, 'g', new AbortController().signal);
+    await pipeline.poll(source, 'g', new AbortController().signal).catch((error: unknown) => {
+      if (levels[poll] !== 'fails') throw error;
+    });
   }
   return { notified, failures, pipeline, store };
 }
@@ -149,4 +159,25 @@ test('what is on disk after a restart is taken up: no second page, and the resol
   const saved = await first.store.load();
   expect(saved.findings).toHaveLength(1);
   expect(saved.incidents).toMatchObject([{ state: 'open', log: [{ reason: 'first notification' }] }]);
+});
+
+test('an open finding is told that nothing can be seen any more when its source only fails', async () => {
+  const fails = Array.from({ length: 20 }, () => 'fails' as const);
+  const { pipeline } = await start(detectorWith(null), [1, 1, ...fails]);
+  expect(pipeline.findings()).toMatchObject([{ state: 'firing', noData: true }]);
+  expect(pipeline.blindness()).toMatchObject([{ target: 'main-db', because: 'denied' }]);
+});
+
+test('a source of which three polls in a row read nothing is an incident of its own, until it is read again', async () => {
+  const more = {
+    targets: [{ name: 'fake', kind: 'source', dependsOn: [], slots: {} }] as const,
+    detectors: [unreadable],
+  };
+  const blind = await start(detectorWith(null), [0, 'fails', 'fails', 'fails'], more);
+  expect(blind.notified.map((one) => one.kind)).toEqual(['trigger']);
+  expect(blind.notified[0]?.summary).toMatch(/^fake: nothing could be read .* source unreadable$/);
+  const well = await start(detectorWith(null), [0, 'fails', 'fails', 'fails', 0, 0], more);
+  expect(well.notified.map((one) => one.kind)).toEqual(['trigger', 'resolve']);
+  const short = await start(detectorWith(null), [0, 'fails', 'fails', 0], more);
+  expect(short.notified).toEqual([]);
 });

@@ -27,8 +27,11 @@ import type {
   Finding,
   Incident,
   Notification,
+  PollResult,
   Question,
+  Series,
   Source,
+  SourceFailureAnswer,
   Store,
   Target,
   UnknownBecause,
@@ -47,6 +50,8 @@ export interface PipelineOptions {
   readonly values: (detector: string) => Values;
   readonly baselines: Baselines;
   readonly store: Store;
+  /** Why a poll failed and what would help, where the source's errors say more than their code. */
+  readonly failureOf?: (error: unknown) => { readonly because: UnknownBecause; readonly grant: string | null };
   /** Signals that nobody gives unless the configuration binds them. */
   readonly signalsByHand?: ReadonlySet<string>;
   /** Names of the channels that pages go to. */
@@ -93,6 +98,8 @@ export interface Pipeline {
   cycles(): number;
 }
 
+/** Pace of the slowest polls whose failures are counted. */
+const FAILED_POLLS_MS = 60_000;
 const WALK_MS = 10_000;
 const QUESTION_MS = 5_000;
 const RECENT_MS = 2 * 3_600_000;
@@ -110,6 +117,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   /** What the last look at the effects of an open incident's mitigations saw. */
   const looked = new Map<string, readonly EffectReport[]>();
   const failed = new Set<string>();
+  /** Poll groups that fail, by source and group. */
+  const failing = new Map<string, Omit<SourceFailureAnswer['failures'][number], 'group'>>();
+  /** Targets of which a source has given series. */
+  const fedBy = new Map<string, Set<string>>();
   const serial = new Map<string, Promise<void>>();
   const persisted = new Map<string, Finding>();
   let cycles = 0;
@@ -142,6 +153,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const targets = [...new Set([question.target, ...(target?.dependsOn ?? []), ...replicas, ...users])];
       const changes = await store.changes({ targets, ...question.window });
       return { state: 'answered', kind: 'changes', value: { changes }, at: now, source: 'runbookd: changes seen' };
+    }
+    if (question.kind === 'source.failure') {
+      const failures = [...failing].flatMap(([key, one]) => {
+        const [name, group = ''] = key.split('/');
+        return name === question.target ? [{ group, ...one }] : [];
+      });
+      const targets = [...(fedBy.get(question.target) ?? [])].sort();
+      const value = { at: now, source: question.target, targets, failures };
+      return { state: 'answered', kind: 'source.failure', value, at: now, source: 'runbookd: its own polls' };
     }
     if (question.kind === 'series') return seriesAnswer(question as Question<'series'>, now);
     const source = options.sources.find((one) => one.answers(question));
@@ -194,23 +214,81 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   async function poll(source: Source, group: string, signal: AbortSignal): Promise<void> {
-    const result = await source.poll(group, options.now(), signal).catch((error: unknown) => {
-      // Nothing was read at all: that is seen in the metric and by `check` like any other blindness.
-      const because = becauseOf(error);
-      const blindness = { target: source.name, check: group, because, detail: messageOf(error), grant: null };
-      if (!signal.aborted || because === 'timeout') blind.set(`${source.name}/${group}`, [blindness]);
+    let result: PollResult;
+    try {
+      result = await source.poll(group, options.now(), signal);
+    } catch (error) {
+      // A poll that we stopped ourselves says nothing about the source.
+      if (!signal.aborted || becauseOf(error) === 'timeout') await failedPoll(source, group, error);
       throw error;
-    });
+    }
     const now = options.now();
-    blind.set(`${source.name}/${group}`, result.blind);
-    baselines.observe(result.series, now);
+    const key = `${source.name}/${group}`;
+    blind.set(key, result.blind);
+    failing.delete(key);
+    const fed = fedBy.get(source.name) ?? new Set();
+    for (const series of result.series) fed.add(series.target);
+    fedBy.set(source.name, fed);
+    baselines.observe([...result.series, ...failedPolls(source, group, now)], now);
     baselines.learn(now);
     if (result.changes.length > 0) await inOrder('commit', () => commitChanges(result.changes, now));
-    const touched = new Set(result.series.map((series) => series.target));
-    // Walks have deadlines of their own: what is left of this poll's would fail just those that a slow database needs.
-    await Promise.all([...touched].map((name) => inOrder(name, () => evaluateTarget(name, options.stopping))));
+    await evaluateTargets(source, new Set(result.series.map((series) => series.target)));
     cycles++;
     options.onCycle?.({ at: now, source: source.name, notified: [] });
+  }
+
+  /** Nothing was read at all: seen in the metric, by `check`, by who judges sources, and by the findings that go blind. */
+  async function failedPoll(source: Source, group: string, error: unknown): Promise<void> {
+    const now = options.now();
+    const key = `${source.name}/${group}`;
+    const before = failing.get(key);
+    const { because, grant } = options.failureOf?.(error) ?? { because: becauseOf(error), grant: null };
+    const code = error instanceof RunbookdError ? error.code : 'UNKNOWN';
+    const detail = messageOf(error);
+    failing.set(key, {
+      polls: (before?.polls ?? 0) + 1,
+      since: before?.since ?? now,
+      ...{ code, because, detail, grant },
+    });
+    const targets = [...(fedBy.get(source.name) ?? [])];
+    blind.set(
+      key,
+      (targets.length === 0 ? [source.name] : targets).map((target) => ({
+        target,
+        check: group,
+        because,
+        detail,
+        grant,
+      })),
+    );
+    baselines.observe(failedPolls(source, group, now), now);
+    await evaluateTargets(source, new Set());
+  }
+
+  /** How many polls in a row have failed, for targets of kind `source`. */
+  function failedPolls(source: Source, group: string, now: EpochMs): readonly Series[] {
+    if (targetOf(source.name)?.kind !== 'source') return [];
+    return [
+      {
+        target: source.name,
+        signal: 'failed_polls',
+        labels: { group },
+        unit: 'count',
+        periodMs: FAILED_POLLS_MS,
+        times: Float64Array.of(now),
+        values: Float64Array.of(failing.get(`${source.name}/${group}`)?.polls ?? 0),
+      },
+    ];
+  }
+
+  /** The targets that have new data, and those with findings that wait for data of this source: they may have gone blind. */
+  async function evaluateTargets(source: Source, touched: ReadonlySet<string>): Promise<void> {
+    const fed = fedBy.get(source.name) ?? new Set();
+    const waiting = [...active.values()].map((one) => one.target).filter((name) => fed.has(name));
+    const own = targetOf(source.name) === undefined ? [] : [source.name];
+    const names = new Set([...touched, ...waiting, ...own]);
+    // Walks have deadlines of their own: what is left of this poll's would fail just those that a slow database needs.
+    await Promise.all([...names].map((name) => inOrder(name, () => evaluateTarget(name, options.stopping))));
   }
 
   async function backfill(source: Source, from: EpochMs, signal: AbortSignal): Promise<number> {
@@ -300,6 +378,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         options: values,
         now,
         readings: (name) => baselines.readings(target.name, name, now),
+        expected: (name, labels, at) => baselines.expected(target.name, name, labels, at),
         active: (subject) => active.has(identity(detector.id, target.name, subject)),
       });
       failed.delete(detector.id + target.name);

@@ -167,7 +167,7 @@ function targetOfSearch(config: Config, name: string, search: SearchConfig): Tar
 }
 
 /** The section of the configuration that holds targets of a kind: `database` → `databases`. */
-function sectionOf(kind: TargetKind): string {
+export function sectionOf(kind: TargetKind): string {
   return Object.entries(KIND_OF).find(([, one]) => one === kind)?.[0] ?? kind;
 }
 

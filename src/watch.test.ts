@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { configFromText } from './cli/testdata.ts';
@@ -144,9 +147,24 @@ describe('a poll group is read as often as', () => {
 });
 
 test('a signal that is bound is not taken from the source that has it anyhow', async () => {
-  const text = `${PROMETHEUS}\ncaches: { a: { redis: 'redis://127.0.0.1:1', signals: { cache_up: { prometheus: up } } } }`;
-  const watch = createWatch(configFromText(text), detectors, log);
-  expect(watch.sources.map(({ name }) => name)).toEqual(['prometheus', 'redis']);
-  expect(watch.signalsByHand.has('outbox_pending')).toBe(true);
-  await watch.close();
+  await using server = createServer((_, response) => response.end('{}')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const live = `http://127.0.0.1:${(server.address() as AddressInfo).port}/live`;
+  const signalsOf = async (bound: string): Promise<readonly string[]> => {
+    const text = `${PROMETHEUS}\nservices: { api: { health: { live: '${live}' }, signals: { ${bound} } } }`;
+    const watch = createWatch(configFromText(text), detectors, log);
+    const health = watch.sources.find(({ name }) => name === 'health')!;
+    const { series } = await health.poll('health', Date.now(), AbortSignal.timeout(5000));
+    await watch.close();
+    return series.map(({ signal }) => signal).sort();
+  };
+  expect(await signalsOf('requests: { prometheus: up }')).toEqual(['health_live', 'health_milliseconds']);
+  expect(await signalsOf('health_live: { prometheus: up }')).toEqual(['health_milliseconds']);
+});
+
+test('signals that a target must bind before anybody can see them are known as such', () => {
+  const watch = createWatch(configFromText('caches: { a: { redis: redis://r } }'), detectors, log);
+  expect(watch.signalsByHand).toContain('outbox_pending');
+  expect(watch.signalsByHand).toContain('db_queries');
+  expect(watch.signalsByHand).not.toContain('requests');
 });

@@ -9,6 +9,7 @@ import { optionValues } from './detect/options.ts';
 import type { SignalInfo, Source, Target, Unit } from './model/index.ts';
 import type { AnyDetector } from './sdk/detector.ts';
 import { databaseQueries } from './sources/aws/cloudwatch/presets.ts';
+import { failureOf } from './sources/aws/failure.ts';
 import { AWS_SIGNALS } from './sources/aws/signals.ts';
 import { HAND_SIGNALS } from './sources/hand-signals.ts';
 import { HEALTH_SIGNALS } from './sources/http/health.ts';
@@ -50,6 +51,12 @@ export const SIGNALS: readonly SignalInfo[] = [
   ...SEARCH_SIGNALS,
   ...REDIS_SIGNALS,
   ...SEARCH_SIGNALS_BY_HAND,
+  {
+    signal: 'failed_polls',
+    unit: 'count',
+    group: 'polls',
+    description: 'polls of a source in a row that read nothing',
+  },
   ...HAND_SIGNALS.map((info): SignalInfo => ({ ...info, byHand: true })),
 ];
 
@@ -62,6 +69,9 @@ export const KNOWN_SIGNALS: KnownSignals = {
   ofDatabases: [...POSTGRES_SIGNALS, ...databaseQueries({ rds: '' })].map(({ signal }) => signal),
 };
 
+/** A source as something watched: whether it can be read at all. */
+const targetOfSource = ({ name }: Source): Target => ({ name, kind: 'source', dependsOn: [], slots: {} });
+
 /** Poll groups whose pace no detector sets. */
 const UNASKED_PERIOD_MS = 60_000;
 
@@ -71,6 +81,7 @@ export interface Watch {
   /** For what CloudWatch costs. */
   readonly cloudwatch: AwsWatch['cloudwatch'];
   readonly signalsByHand: ReadonlySet<string>;
+  readonly failureOf: typeof failureOf;
   readonly detectors: readonly AnyDetector[];
   readonly values: (detector: string) => Values;
   /** How often a poll group is read: as often as the most eager detector of its signals asks. */
@@ -132,7 +143,9 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
     groups.some((group) => bound.some(({ signal }) => signalsOf(group.split(':')[0] ?? group).has(signal)));
   const sources = others.map((source) => (isReplacedIn(source) ? withoutBound(source, replaced) : source));
   return {
-    targets: targetsOf(config),
+    // A Postgres that cannot be read is a finding of the database itself.
+    targets: [...targetsOf(config), ...sources.filter((one) => !one.name.startsWith('postgres:')).map(targetOfSource)],
+    failureOf,
     sources,
     cloudwatch: aws.cloudwatch,
     signalsByHand: new Set(SIGNALS.filter((info) => info.byHand === true).map((info) => info.signal)),

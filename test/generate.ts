@@ -7,10 +7,13 @@ import { writeConfigFiles } from '../src/config/generate.ts';
 import { loadAllDetectors } from '../src/watch.ts';
 import { detectorsReadme } from './detectors-readme.ts';
 import { withIamPolicy } from './iam-readme.ts';
+import { runbook } from './runbook/generate.ts';
+import { withSignals } from './signals-readme.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const detectors = await loadAllDetectors([]);
 writeConfigFiles(root, detectors);
 writeFileSync(join(root, 'detectors/README.md'), detectorsReadme(detectors));
+writeFileSync(join(root, 'detectors/RUNBOOK.md'), runbook(detectors));
 const configReadme = join(root, 'config/README.md');
-writeFileSync(configReadme, withIamPolicy(readFileSync(configReadme, 'utf8')));
+writeFileSync(configReadme, withSignals(withIamPolicy(readFileSync(configReadme, 'utf8'))));

@@ -471,6 +471,40 @@ describe('a snapshot', () => {
     expect(Buffer.compare(b.snapshot(), a.snapshot())).toBe(0);
   });
 
+  test('in parts is the same put together, wherever its bytes lie', () => {
+    const a = filled();
+    const parts = [...a.snapshotParts(1)];
+    expect(parts).toHaveLength(3);
+    expect(Math.max(...parts.map((part) => part.length))).toBeLessThan(a.snapshot().length * 0.7);
+    const odd = Buffer.concat([new Uint8Array(1), ...parts]).subarray(1);
+    const b = baselines();
+    expect(b.restore(odd)).toEqual({ state: 'restored', series: 2 });
+    expect(Buffer.compare(b.snapshot(), a.snapshot())).toBe(0);
+    expect(baselines().restore(Buffer.concat(parts.slice(0, 2)))).toEqual({ state: 'ignored', because: 'damaged' });
+    expect(baselines().restore(Buffer.concat(parts.slice(1)))).toEqual({ state: 'ignored', because: 'damaged' });
+  });
+
+  test('between whose parts samples come and a freeze ends is one of moments that were', () => {
+    const a = filled();
+    const parts: Uint8Array[] = [];
+    for (const part of a.snapshotParts(1)) {
+      parts.push(part);
+      if (parts.length > 1) continue;
+      a.thaw('main-db', false);
+      poll(a, end, end + HOUR, wave, { target: 'replica', signal: 'lag', unit: 's', labels: { standby: 'ü "1"' } });
+      poll(a, end, end + HOUR, wave, { target: 'later' });
+    }
+    const b = baselines();
+    expect(b.restore(Buffer.concat(parts))).toEqual({ state: 'restored', series: 2 });
+    // Nothing that was held under the freeze is left to be learned at the end of another.
+    b.freeze('main-db', end + HOUR);
+    const before = band(b, end);
+    b.thaw('main-db', true);
+    expect(band(b, end)).toEqual(before);
+    expect(b.readings('main-db', 'blocked_sessions', end)[0]?.samples.at(-1)?.at).toBe(end);
+    expect(b.readings('replica', 'lag', end + HOUR)[0]?.samples.at(-1)?.at).toBe(end + HOUR);
+  });
+
   test.each([
     ['empty', () => new Uint8Array(0), 'damaged'],
     ['cut off', (bytes: Uint8Array) => bytes.subarray(0, bytes.length - 9), 'damaged'],

@@ -14,9 +14,10 @@ import { createEngine, NO_BAND } from './engine.ts';
 import { createFeed, newestAllowed } from './feed.ts';
 import { createFreezes } from './freezes.ts';
 import { freshnessOf } from './freshness.ts';
-import { bytesOf, createSeriesState, indexAfter, READINGS_MS, type SeriesState } from './series-state.ts';
+import { bandAt, columns, indexAfter, lengthOf, timeAt, upsert, valueAt } from './recent.ts';
+import { bytesOf, createSeriesState, READINGS_MS, type SeriesState } from './series-state.ts';
 import { byKey, createSeriesTable } from './series-table.ts';
-import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
+import { decodeSnapshot, encodeEnd, encodeSeries, type SavedSeries } from './snapshot.ts';
 import type { BaselineOptions, Baselines } from './types.ts';
 import { createZone, UTC } from './zone.ts';
 
@@ -27,6 +28,8 @@ const FORGET_MS = 7 * 24 * 60 * 60_000;
 const FORGET_EVERY_MS = 60 * 60_000;
 /** How often room is looked for again when there are too many series. */
 const SWEEP_MS = 60_000;
+/** Series in one part of a snapshot that is asked for whole. */
+const PART_SERIES = 500;
 /** What was left out is remembered longer than samples wait: those of a series that falls silent wait until it speaks. */
 const LEFT_OUT_MS = READINGS_MS;
 
@@ -75,6 +78,13 @@ export function createBaselines(options: BaselineOptions): Baselines {
     freezes.forget(now - learningHorizonMs - LEFT_OUT_MS);
   }
 
+  function* snapshotParts(perPart: number): Generator<Uint8Array> {
+    const states = [...table.all()];
+    for (let i = 0; i < states.length; i += perPart) yield encodeSeries(states.slice(i, i + perPart).map(savedOf));
+    // Last, so that a freeze that began or ended meanwhile is told as it is.
+    yield encodeEnd(freezes.save(), states.length);
+  }
+
   return {
     observe(series, now) {
       for (const one of series) {
@@ -113,20 +123,13 @@ export function createBaselines(options: BaselineOptions): Baselines {
       for (const state of table.ofTarget(target)) {
         if (keep && state.held !== null) state.engine.absorb(state.held);
         state.held = null;
-        if (state.recent.length > 0) through = Math.max(through, state.recent.timeAt(state.recent.length - 1));
+        if (lengthOf(state.recent) > 0) through = Math.max(through, timeAt(state.recent, lengthOf(state.recent) - 1));
       }
       // Those that wait for the horizon belong to the incident too.
       if (!keep) freezes.leaveOut(target, { from, through });
     },
-    snapshot() {
-      const series = [...table.all()].map((state) => {
-        const { target, signal, labels, unit, periodMs, seenAt, learnedThrough, engine, held, recent } = state;
-        const meta = { target, signal, labels, unit, periodMs, seenAt, learnedThrough };
-        const columns = recent.columns(0, recent.length);
-        return { ...meta, engine: engine.snapshot(), held: held?.snapshot() ?? null, ...columns };
-      });
-      return encodeSnapshot({ freezes: freezes.save(), series });
-    },
+    snapshot: () => Buffer.concat([...snapshotParts(PART_SERIES)]),
+    snapshotParts,
     restore(bytes) {
       const decoded = decodeSnapshot(bytes);
       if (decoded.state === 'ignored') return decoded;
@@ -134,10 +137,12 @@ export function createBaselines(options: BaselineOptions): Baselines {
       const states = saved.series.map((series) => {
         const state = createSeriesState(series, stateOptions, series.seenAt);
         state.learnedThrough = series.learnedThrough;
-        if (series.held !== null) state.held = createEngine({ unit: series.unit, ...stateOptions });
-        const read = state.engine.restore(series.engine) && (series.held === null || state.held?.restore(series.held));
+        // A freeze may have ended between the part that has the series and the end of the snapshot.
+        const held = saved.freezes.since[series.target] === undefined ? null : series.held;
+        if (held !== null) state.held = createEngine({ unit: series.unit, ...stateOptions });
+        const read = state.engine.restore(series.engine) && (held === null || state.held?.restore(held));
         series.times.forEach((at, i) => {
-          state.recent.upsert(at, series.values[i]!, state.engine.expected(at));
+          upsert(state.recent, at, series.values[i]!, state.engine.expected(at));
         });
         return read ? state : null;
       });
@@ -160,6 +165,13 @@ export function createBaselines(options: BaselineOptions): Baselines {
   };
 }
 
+/** Its columns are views: to be encoded before anything changes. */
+function savedOf(state: SeriesState): SavedSeries {
+  const { target, signal, labels, unit, periodMs, seenAt, learnedThrough, engine, held, recent } = state;
+  const meta = { target, signal, labels, unit, periodMs, seenAt, learnedThrough };
+  return { ...meta, engine: engine.state(), held: held?.state() ?? null, ...columns(recent, 0, lengthOf(recent)) };
+}
+
 /** Null without a sample within the last hour. */
 function readingOf(state: SeriesState, now: EpochMs, newestOnly = false): Reading | null {
   const { target, signal, labels, unit, periodMs, recent } = state;
@@ -168,8 +180,8 @@ function readingOf(state: SeriesState, now: EpochMs, newestOnly = false): Readin
   if (from >= to) return null;
   const samples = [];
   for (let i = newestOnly ? to - 1 : from; i < to; i++) {
-    samples.push({ at: recent.timeAt(i), value: recent.valueAt(i), band: recent.bandAt(i) });
+    samples.push({ at: timeAt(recent, i), value: valueAt(recent, i), band: bandAt(recent, i) });
   }
-  const freshness = freshnessOf(recent.timeAt(to - 1), periodMs, now, state.delayMs);
+  const freshness = freshnessOf(timeAt(recent, to - 1), periodMs, now, state.delayMs);
   return { target, signal, labels, unit, periodMs, samples, freshness };
 }

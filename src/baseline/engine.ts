@@ -61,6 +61,8 @@ export interface Engine {
   /** Forgets everything. */
   reset(): void;
   snapshot(): Float32Array;
+  /** What `snapshot` copies: a view, which the next observation changes. */
+  state(): Float32Array;
   /** False, and nothing changed, when it is not a state of this engine. */
   restore(state: Float32Array): boolean;
 }
@@ -106,7 +108,7 @@ export function createEngine({ unit, warmupBuckets, zone = UTC }: EngineOptions)
     filled: () => f[FILLED]!,
     absorb(other) {
       const from = createState();
-      from.floats.set(other.snapshot());
+      from.floats.set(other.state());
       absorb(state, from, zone);
       band = null;
     },
@@ -115,6 +117,7 @@ export function createEngine({ unit, warmupBuckets, zone = UTC }: EngineOptions)
       band = null;
     },
     snapshot: () => f.slice(),
+    state: () => f,
     restore(from) {
       if (from.length !== STATE_LENGTH || from[FILLED]! > BUCKETS || from[OPEN_COUNT]! > OPEN_VALUES) return false;
       f.set(from);

@@ -4,7 +4,21 @@ import type { EpochMs, Series } from '../model/index.ts';
 import type { DueQueue } from './due.ts';
 import { BUCKET_MS, createEngine } from './engine.ts';
 import type { Freezes } from './freezes.ts';
-import { indexAfter, READINGS_MS, type SeriesState, type SeriesStateOptions } from './series-state.ts';
+import {
+  bandAt,
+  columns,
+  dropBefore,
+  dropFrom,
+  indexAfter,
+  judge,
+  known,
+  lengthOf,
+  lowerBound,
+  timeAt,
+  upsert,
+  valueAt,
+} from './recent.ts';
+import { READINGS_MS, type SeriesState, type SeriesStateOptions } from './series-state.ts';
 
 export interface FeedOptions extends SeriesStateOptions {
   readonly learningHorizonMs: number;
@@ -34,8 +48,8 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
   /** Due when a sample passes the horizon that is not of the bucket that is being learned. */
   function schedule(state: SeriesState): void {
     const { recent, learnedThrough } = state;
-    const index = learnedThrough < 0 ? 0 : recent.lowerBound((Math.floor(learnedThrough / BUCKET_MS) + 1) * BUCKET_MS);
-    if (index < recent.length) due.at(state, Math.max(recent.timeAt(index) + learningHorizonMs, state.learnAfter));
+    const index = learnedThrough < 0 ? 0 : lowerBound(recent, (Math.floor(learnedThrough / BUCKET_MS) + 1) * BUCKET_MS);
+    if (index < lengthOf(recent)) due.at(state, Math.max(timeAt(recent, index) + learningHorizonMs, state.learnAfter));
   }
 
   function observe(state: SeriesState, series: Series, now: EpochMs): number {
@@ -47,30 +61,31 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
     engine.periodMs = series.periodMs;
     state.seenAt = now;
     // After a backward clock step: what the wrong clock stamped would stay the newest for the size of the step.
-    if (recent.length > 0 && recent.timeAt(recent.length - 1) > newest) recent.dropFrom(indexAfter(recent, newest));
+    if (lengthOf(recent) > 0 && timeAt(recent, lengthOf(recent) - 1) > newest)
+      dropFrom(recent, indexAfter(recent, newest));
     if (state.learnedThrough > newest) state.learnedThrough = now;
     let changed = false;
     // The same points are sent again at each poll, oldest first.
-    for (let i = recent.known(series.times, series.values); i < series.times.length; i++) {
+    for (let i = known(recent, series.times, series.values); i < series.times.length; i++) {
       const at = series.times[i]!;
       const value = series.values[i]!;
       if (!Number.isFinite(value) || !(at >= 0 && at <= newest)) {
         refused++;
         continue;
       }
-      const index = recent.lowerBound(at);
-      if (index < recent.length && recent.timeAt(index) === at && recent.valueAt(index) === value) {
+      const index = lowerBound(recent, at);
+      if (index < lengthOf(recent) && timeAt(recent, index) === at && valueAt(recent, index) === value) {
         // One that nothing was known for when it came is judged as soon as there is something.
-        if (!recent.bandAt(index).ready) recent.judge(index, engine.expected(at));
+        if (!bandAt(recent, index).ready) judge(recent, index, engine.expected(at));
         continue;
       }
-      recent.upsert(at, value, engine.expected(at));
+      upsert(recent, at, value, engine.expected(at));
       changed = true;
     }
     if (!changed) return refused;
-    const over = recent.length - MAX_RECENT;
+    const over = lengthOf(recent) - MAX_RECENT;
     if (over > 0) {
-      recent.dropBefore(over);
+      dropBefore(recent, over);
       refused += over;
     }
     schedule(state);
@@ -93,13 +108,13 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
     for (let i = 0; i < series.times.length; i++) {
       const at = series.times[i]!;
       if (series.periodMs !== state.periodMs || !(at > now - READINGS_MS && at <= newest)) continue;
-      const index = recent.lowerBound(at);
+      const index = lowerBound(recent, at);
       // What was polled is newer than what history says of the same time.
-      if (index < recent.length && recent.timeAt(index) === at) continue;
-      if (Number.isFinite(series.values[i]!)) recent.upsert(at, series.values[i]!, engine.expected(at));
+      if (index < lengthOf(recent) && timeAt(recent, index) === at) continue;
+      if (Number.isFinite(series.values[i]!)) upsert(recent, at, series.values[i]!, engine.expected(at));
     }
-    for (let i = 0; i < recent.length; i++) {
-      if (!recent.bandAt(i).ready) recent.judge(i, engine.expected(recent.timeAt(i)));
+    for (let i = 0; i < lengthOf(recent); i++) {
+      if (!bandAt(recent, i).ready) judge(recent, i, engine.expected(timeAt(recent, i)));
     }
     schedule(state);
     return refused;
@@ -133,29 +148,29 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
 
   function learn(state: SeriesState, now: EpochMs): void {
     const { engine, recent, target, periodMs } = state;
-    const to = recent.lowerBound(now - learningHorizonMs);
+    const to = lowerBound(recent, now - learningHorizonMs);
     let from = indexAfter(recent, state.learnedThrough);
     const upTo = (index: number): void => {
       if (index <= from) return;
-      const { times, values } = recent.columns(from, index);
+      const { times, values } = columns(recent, from, index);
       engine.observe(times, values, periodMs);
       from = index;
     };
     if (from < to) {
-      state.learnedThrough = recent.timeAt(to - 1);
+      state.learnedThrough = timeAt(recent, to - 1);
       for (const span of freezes.leftOut(target)) {
-        upTo(Math.min(to, recent.lowerBound(span.from)));
+        upTo(Math.min(to, lowerBound(recent, span.from)));
         from = Math.max(from, Math.min(to, indexAfter(recent, span.through)));
       }
       const since = freezes.since(target);
-      upTo(since === null ? to : Math.min(to, recent.lowerBound(since)));
+      upTo(since === null ? to : Math.min(to, lowerBound(recent, since)));
       if (from < to) {
         state.held ??= createEngine({ unit: state.unit, ...stateOptions });
-        const { times, values } = recent.columns(from, to);
+        const { times, values } = columns(recent, from, to);
         state.held.observe(times, values, periodMs);
       }
     }
-    recent.dropBefore(Math.min(indexAfter(recent, state.learnedThrough), recent.lowerBound(now - READINGS_MS)));
+    dropBefore(recent, Math.min(indexAfter(recent, state.learnedThrough), lowerBound(recent, now - READINGS_MS)));
     schedule(state);
   }
 

@@ -1,9 +1,21 @@
 import { expect, test } from 'vitest';
 import { NO_BAND } from './engine.ts';
-import { createRecent, type Recent } from './recent.ts';
+import {
+  bandAt,
+  createRecent,
+  dropBefore,
+  dropFrom,
+  lengthOf,
+  lowerBound,
+  type Recent,
+  recentBytes,
+  timeAt,
+  upsert,
+  valueAt,
+} from './recent.ts';
 
 const dump = (recent: Recent): readonly (readonly number[])[] =>
-  Array.from({ length: recent.length }, (_, i) => [recent.timeAt(i), recent.valueAt(i)]);
+  Array.from({ length: lengthOf(recent) }, (_, i) => [timeAt(recent, i), valueAt(recent, i)]);
 
 test.each([
   ['in order', [1, 2, 3, 4]],
@@ -12,17 +24,17 @@ test.each([
   ['with one twice', [1, 2, 2, 3, 4, 1]],
 ])('samples that come %s are kept in order', (_, order) => {
   const recent = createRecent();
-  for (const at of order) recent.upsert(at, at * 10, NO_BAND);
+  for (const at of order) upsert(recent, at, at * 10, NO_BAND);
   expect(dump(recent)).toEqual([1, 2, 3, 4].map((at) => [at, at * 10]));
 });
 
 test('a sample of a time already there replaces value and band', () => {
   const recent = createRecent();
-  recent.upsert(1, 10, NO_BAND);
+  upsert(recent, 1, 10, NO_BAND);
   const band = { ...NO_BAND, expected: 5 };
-  recent.upsert(1, 11, band);
+  upsert(recent, 1, 11, band);
   expect(dump(recent)).toEqual([[1, 11]]);
-  expect(recent.bandAt(0)).toBe(band);
+  expect(bandAt(recent, 0)).toBe(band);
 });
 
 test('a sliding window behaves as a sorted list does, whatever comes and goes', () => {
@@ -36,20 +48,21 @@ test('a sliding window behaves as a sorted list does, whatever comes and goes', 
   for (let step = 0; step < 5000; step++) {
     const at = step + random(40) - 20;
     const sample = { value: step, band: { ...NO_BAND, expected: step } };
-    recent.upsert(at, sample.value, sample.band);
+    upsert(recent, at, sample.value, sample.band);
     model.set(at, sample);
     if (random(10) === 0) {
       const cut = step - 100 - random(50);
-      recent.dropBefore(recent.lowerBound(cut));
+      dropBefore(recent, lowerBound(recent, cut));
       for (const time of model.keys()) if (time < cut) model.delete(time);
     }
     if (random(200) === 0) {
-      recent.dropFrom(recent.lowerBound(step - 5));
+      dropFrom(recent, lowerBound(recent, step - 5));
       for (const time of model.keys()) if (time >= step - 5) model.delete(time);
     }
   }
   const expected = [...model].sort(([a], [b]) => a - b);
   expect(dump(recent)).toEqual(expected.map(([at, { value }]) => [at, value]));
-  expect(expected.map((_, i) => recent.bandAt(i).expected)).toEqual(expected.map(([, { band }]) => band.expected));
-  expect(recent.bytes).toBeLessThan(20_000);
+  expect(expected.map((_, i) => bandAt(recent, i).expected)).toEqual(expected.map(([, { band }]) => band.expected));
+  expect(recentBytes(recent)).toBeLessThan(20_000);
+  expect(recent.bands).toHaveLength(expected.length);
 });

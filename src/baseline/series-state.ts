@@ -2,7 +2,7 @@
 
 import type { EpochMs, Labels, Series, Unit } from '../model/index.ts';
 import { createEngine, type Engine, STATE_LENGTH } from './engine.ts';
-import { createRecent, type Recent } from './recent.ts';
+import { createRecent, type Recent, recentBytes } from './recent.ts';
 import type { Zone } from './zone.ts';
 
 /** How far readings go back. */
@@ -82,12 +82,5 @@ export function labelsKey(labels: Labels): string {
 }
 
 export function bytesOf(state: SeriesState): number {
-  return 4 * STATE_LENGTH * (state.held === null ? 1 : 2) + state.recent.bytes;
-}
-
-/** First index whose time is after `at`. */
-export function indexAfter(recent: Recent, at: EpochMs): number {
-  let index = recent.lowerBound(at);
-  while (index < recent.length && recent.timeAt(index) <= at) index++;
-  return index;
+  return 4 * STATE_LENGTH * (state.held === null ? 1 : 2) + recentBytes(state.recent);
 }

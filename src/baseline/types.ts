@@ -47,7 +47,14 @@ export interface Baselines {
   freeze(target: string, since: EpochMs): void;
   /** Drops what was frozen, or learns it when `keep` is set: the new level was accepted. */
   thaw(target: string, keep: boolean): void;
+  /** All at once: with thousands of series that blocks for hundreds of milliseconds. */
   snapshot(): Uint8Array;
+  /**
+   * The same in parts, which `restore` takes put together; each is made when it is asked for, from at most `perPart`
+   * series as they then are. What happens between two parts may be in the one and not in the other: a series is whole by
+   * itself, but those of one target may be of slightly different moments. Series that come meanwhile are left out.
+   */
+  snapshotParts(perPart: number): Iterable<Uint8Array>;
   /** Replaces everything, or nothing when the state cannot be read. Recent samples are judged by the restored bands. */
   restore(state: Uint8Array): RestoreResult;
   stats(): BaselineStats;

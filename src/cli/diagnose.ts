@@ -32,6 +32,7 @@ export async function diagnoseCommand(
     const results = [
       ...findings.map((one) => one.diagnosis ?? undiagnosed(one)),
       ...seen.watch.targets
+        .filter((one) => one.kind !== 'source')
         .map((one) => one.name)
         .filter((name) => mine(name) && !findings.some((one) => one.target === name))
         .map((name) => withoutFinding(name, seen)),
@@ -141,7 +142,10 @@ function printSections({ sections }: Page, output: Output): void {
 }
 
 function printRest(results: readonly Diagnosis[], seen: Look, mine: (name: string) => boolean, output: Output): void {
-  const names = seen.watch.targets.map((one) => one.name).filter(mine);
+  const names = seen.watch.targets
+    .filter((one) => one.kind !== 'source')
+    .map((one) => one.name)
+    .filter(mine);
   for (const name of names) {
     // That it cannot be reached is the page; what else is not seen of it for that reason goes without saying.
     if (seen.unreachable.has(name) && results.some((one) => one.target === name && one.symptom !== null)) continue;
@@ -152,11 +156,16 @@ function printRest(results: readonly Diagnosis[], seen: Look, mine: (name: strin
   }
   const waiting = seen.unjudged.filter((one) => mine(one.target));
   for (const { target, detector, state, signals } of waiting) {
+    // A system of others that nobody bound is no news.
+    if (state === 'not_configured') continue;
     const why = state === 'not_ready' ? 'no baseline yet of' : 'no data of';
     output.wrapped(`not told  ${target}: ${detector}: ${why} ${signals.join(', ')}`, 10, 'yellow');
   }
   for (const { target, verdict } of results.filter((one) => one.symptom === null)) {
-    const able = seen.watch.detectors.length - waiting.filter((one) => one.target === target).length;
+    const kind = seen.watch.targets.find((one) => one.name === target)?.kind;
+    const able =
+      seen.watch.detectors.filter((one) => one.target === kind).length -
+      waiting.filter((one) => one.target === target).length;
     const looked = `no symptom of the ${able} detectors that could look`;
     if (verdict === 'healthy') output.wrapped(`healthy   ${target}: ${looked}`, 10, 'green');
     else output.wrapped(`unsure    ${target}: ${looked}, but not everything could be seen`, 10, 'yellow');

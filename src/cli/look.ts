@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { createBaselines } from '../baseline/baselines.ts';
 import type { Config } from '../config/index.ts';
-import { evaluate } from '../detect/evaluate.ts';
+import { type Evaluation, evaluate } from '../detect/evaluate.ts';
 import type { Values } from '../detect/options.ts';
 import type { EpochMs, Finding, Source, Target } from '../model/index.ts';
 import { messageOf, RunbookdError } from '../model/index.ts';
@@ -19,6 +19,7 @@ import type { AnyDetector } from '../sdk/detector.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import { contactOf } from '../targets.ts';
 import { createWatch, type Watch } from '../watch.ts';
+import { boundSignals, keyOf } from '../watch-systems.ts';
 
 /** A part of a target that could not be read, though the target itself could be reached. */
 export interface Failure {
@@ -27,11 +28,14 @@ export interface Failure {
   readonly detail: string;
 }
 
-/** A detector that could not judge a target: signals are missing, or their baseline is not known yet. */
+/**
+ * A detector that could not judge a target: signals are missing, or their baseline is not known yet. `not_configured`: what
+ * is missing is bound by hand, and nobody has bound it there.
+ */
 export interface Unjudged {
   readonly target: string;
   readonly detector: string;
-  readonly state: 'no_data' | 'not_ready';
+  readonly state: 'no_data' | 'not_ready' | 'not_configured';
   readonly signals: readonly string[];
 }
 
@@ -166,15 +170,28 @@ export async function look<T>(
     ...watch.targets.filter((target) => target.kind !== 'database').map((target) => target.name),
   ]);
   const now = Date.now();
+  const bound = new Set([
+    ...boundSignals(config).map(({ target, signal }) => keyOf(target, signal)),
+    ...Object.entries(config.databases).flatMap(([target, { queries }]) =>
+      Object.keys(queries).map((signal) => keyOf(target, signal)),
+    ),
+  ]);
+  const isConfigured = (target: string, signal: string): boolean =>
+    !watch.signalsByHand.has(signal) || bound.has(keyOf(target, signal));
   const unjudgedBy = (detector: AnyDetector): readonly Unjudged[] =>
     watch.targets.flatMap((target): readonly Unjudged[] => {
       if (!options.judge || detector.target !== target.kind || !reached.has(target.name)) return [];
       if (failures.has(detector.id)) return [];
       const readings = (signal: string) => baselines.readings(target.name, signal, now);
+      const expected: Evaluation['expected'] = (signal, labels, at) =>
+        baselines.expected(target.name, signal, labels, at);
       const active = () => false;
-      const judged = evaluate({ detector, target, options: values(detector.id), now, readings, active });
+      const judged = evaluate({ detector, target, options: values(detector.id), now, readings, expected, active });
       if (judged.state === 'judged') return [];
-      return [{ target: target.name, detector: detector.id, state: judged.state, signals: judged.signals }];
+      const { signals } = judged;
+      const isUnbound = signals.length > 0 && !signals.some((signal) => isConfigured(target.name, signal));
+      const state = isUnbound ? 'not_configured' : judged.state;
+      return [{ target: target.name, detector: detector.id, state, signals }];
     });
   return await use({
     watch,

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { checkHttpUrl, hostPortText, isLoopback, LISTEN_PATTERN, parseDatabaseUrl, parseListen } from './address.ts';
+import {
+  checkHttpUrl,
+  checkRootUrl,
+  hostPortText,
+  isLoopback,
+  LISTEN_PATTERN,
+  parseDatabaseUrl,
+  parseListen,
+  parseRedisUrl,
+} from './address.ts';
 
 test.each([
   ['127.0.0.1:9470', { host: '127.0.0.1', port: 9470 }, true],
@@ -82,4 +91,44 @@ test.each([
   ],
 ])('%s: %s', (text, rule, expected) => {
   expect(checkHttpUrl(text, rule)).toBe(expected);
+});
+
+// The URI schemes `redis` and `rediss` as registered with IANA: redis://user:password@host:port/db-number.
+test.each([
+  ['redis://redis.internal', 'redis.internal', 6379, false],
+  ['rediss://default:p%40ss@redis.internal:6380/2', 'redis.internal', 6380, true],
+  ['redis://monitor@[2001:db8::1]:7000/', '2001:db8::1', 7000, false],
+  ['redis://:secret@127.0.0.1/0', '127.0.0.1', 6379, true],
+])('%s is a cache on %s', (text, host, port, hasPassword) => {
+  expect(parseRedisUrl(text)).toEqual({ ok: true, address: { host, port }, hasPassword });
+});
+
+test.each([
+  ['redis.internal:6379'],
+  ['http://redis.internal:6379'],
+  ['unix:///var/run/redis.sock'],
+  ['redis://'],
+  ['redis:///0'],
+  ['redis://:canary#hunter2@redis'],
+  ['redis://:canary?hunter2@redis'],
+  ['redis://:canary/hunter2@redis'],
+  ['redis://redis/sessions'],
+  ['redis://redis/0?password=canary-hunter2'],
+  ['redis://redis:port'],
+])('%s is no cache, and what is said of it does not quote it', (text) => {
+  const parsed = parseRedisUrl(text);
+  expect(parsed).toMatchObject({ ok: false });
+  expect(JSON.stringify(parsed)).not.toMatch(/canary|hunter2/);
+});
+
+test.each([
+  ['http://prometheus:9090/prefix/', 'anywhere', true],
+  ['http://prometheus:9090', 'loopback', false],
+  ['http://127.0.0.1:9090', 'loopback', true],
+  ['https://sentry.example', 'loopback', true],
+  ['http://prometheus:9090?x=1', 'anywhere', false],
+  ['http://prometheus:9090/#a', 'anywhere', false],
+  ['http://u:p@prometheus:9090', 'anywhere', false],
+] as const)('%s as the root of a server, http %s: %s', (text, plain, good) => {
+  expect(checkRootUrl(text, plain) === null).toBe(good);
 });

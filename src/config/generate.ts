@@ -75,27 +75,38 @@ function defaultYaml(detectors: readonly DetectorShape[]): string {
       'Every key with its default. Generated: do not edit. Start from example.yaml, and write only what differs.',
     ),
   ];
+  const shown = new Set<string>();
   const sections = Object.entries(inputJsonSchema().properties ?? {}).map(([key, schema]) =>
     key === 'detectors'
       ? [...comment(schema.description), ...detectorLines(detectors)]
-      : propertyLines(key, schema, false),
+      : propertyLines(key, schema, false, shown),
   );
   return `${[head, ...sections].map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }
 
-/** One key with its description. `off` when it stands in a part that is commented out. */
-function propertyLines(key: string, schema: JsonSchema, off: boolean): readonly string[] {
+/** A map with more keys than that is shown once: `signals` is a part of every kind of target. */
+const ONCE_FROM_KEYS = 4;
+
+/** One key with its description. `off` when it stands in a part that is commented out; `shown` are maps that were. */
+function propertyLines(key: string, schema: JsonSchema, off: boolean, shown: Set<string>): readonly string[] {
   const words = comment(schema.description);
   const properties = schema.properties;
   if (properties !== undefined) {
     const required = schema.required !== undefined;
-    const inside = Object.entries(properties).flatMap(([name, child]) => propertyLines(name, child, off || required));
+    const inside = Object.entries(properties).flatMap(([name, child]) =>
+      propertyLines(name, child, off || required, shown),
+    );
     const lines = [...words, `${key}:`, ...indent(inside)];
     return required && !off ? lines.map(switchOff) : lines;
   }
   const members = schema.additionalProperties;
   if (typeof members === 'object' && members.properties !== undefined) {
-    const inside = Object.entries(members.properties).flatMap(([name, child]) => propertyLines(name, child, true));
+    const identity = JSON.stringify(schema);
+    if (shown.has(identity)) return [...comment(`${schema.description}, as above`), `${key}: {}`];
+    if (Object.keys(members.properties).length >= ONCE_FROM_KEYS) shown.add(identity);
+    const inside = Object.entries(members.properties).flatMap(([name, child]) =>
+      propertyLines(name, child, true, shown),
+    );
     const lines = [`${key}:`, ...indent(['NAME:', ...indent(inside)])];
     return [...words, ...(off ? lines : lines.map(switchOff))];
   }

@@ -1,6 +1,6 @@
 /** One detector on one target: from readings to a judgement. Pure. */
 
-import type { EpochMs, Reading, Symptom, Target } from '../model/index.ts';
+import type { Band, EpochMs, Labels, Reading, Symptom, Target } from '../model/index.ts';
 import type { AnyDetector, Judgement } from '../sdk/detector.ts';
 
 export interface Evaluation {
@@ -10,6 +10,8 @@ export interface Evaluation {
   readonly now: EpochMs;
   /** All label sets of a signal of this target. */
   readonly readings: (signal: string) => readonly Reading[];
+  /** What is expected of a signal of this target. */
+  readonly expected: (signal: string, labels: Labels, at: EpochMs) => Band;
   readonly active: (subject: string) => boolean;
 }
 
@@ -36,6 +38,7 @@ export function evaluate(evaluation: Evaluation): Evaluated {
     target,
     options,
     readings: (signal, all = false) => evaluation.readings(signal).filter((reading) => all || isCurrent(reading)),
+    expected: evaluation.expected,
     active: evaluation.active,
   });
   if (judgement.state !== 'judged') return judgement;

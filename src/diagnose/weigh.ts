@@ -56,6 +56,7 @@ const QUESTION_NAMES: Readonly<Record<QuestionKind, string>> = {
   'cache.server': 'cache (INFO)',
   'errors.tracked': 'issues of the error tracker',
   'apm.request_time': 'request time by kind of work (APM)',
+  'source.failure': 'why the source cannot be read',
   changes: 'changes',
   series: 'metric history',
 };
@@ -68,6 +69,9 @@ const NEEDS_SLOT: Readonly<Partial<Record<QuestionKind, string>>> = {
   'rds.network': 'rdsInstance',
   'lambda.function': 'functionName',
   'vendor.status': 'statusUrl',
+  'errors.tracked': 'sentryProject',
+  'apm.request_time': 'datadogService',
+  'search.fallback': 'fallbackUrl',
 };
 
 function neededSlot(question: Question): string | undefined {

@@ -41,6 +41,27 @@ test('a version alone is a deployment that is through, in place of nobody knows 
   expect(told.ok && told.change.deployment).toEqual({ version: 'v7', previous: null, state: 'completed' });
 });
 
+test('credentials and personal data are not kept, in none of its texts', () => {
+  const told = read({
+    id: 'jane.doe@example.com/7',
+    kind: 'deployment',
+    summary: 'rotated DATABASE_URL=postgres://admin:hunter2@db/x by jane.doe@example.com password=hunter2',
+    version: 'v7-jane.doe@example.com',
+    previous: 'token=hunter2',
+    links: ['https://ci.example/runs/512?token=hunter2'],
+  });
+  expect(JSON.stringify(told)).not.toMatch(/hunter2|jane/);
+  expect(told).toMatchObject({
+    ok: true,
+    change: {
+      id: expect.stringMatching(/^told:[0-9a-f]{32}$/),
+      summary: 'rotated DATABASE_URL=postgres://[redacted]@db/x by [e-mail] password=[redacted]',
+    },
+  });
+  const again = read({ id: 'jane.doe@example.com/7' });
+  expect(again.ok && told.ok && again.id === told.id).toBe(true);
+});
+
 describe('times', () => {
   test.each([
     ['nothing', {}, 0, 0],

@@ -1,8 +1,12 @@
-/** A change that somebody tells us of: a deployment by CI, a flag by its tool, anything by hand. Pure. */
+/**
+ * A change that somebody tells us of: a deployment by CI, a flag by its tool, anything by hand. Pure. Its texts are kept,
+ * logged and shown: credentials and personal data are taken out of them here.
+ */
 
 import { createHash } from 'node:crypto';
 import { closest } from 'fastest-levenshtein';
 import type { Change, ChangeKind, EpochMs, Interval } from '../model/index.ts';
+import { redact } from '../model/redact.ts';
 import { type JsonSchema, list, oneOf, text } from './api-schemas.ts';
 
 type DeploymentState = NonNullable<Change['deployment']>['state'];
@@ -92,7 +96,9 @@ export function readChange(
   }
   const badLink = body.links?.find((link) => !isWebLink(link));
   if (badLink !== undefined) return bad(`links has ${JSON.stringify(badLink)}, expected http:// or https:// URLs`);
-  const { kind, version, previous, state } = body;
+  const { kind, state } = body;
+  const version = without(body.version);
+  const previous = without(body.previous);
   if (kind !== 'deployment' && (version ?? previous ?? state) !== undefined) {
     return bad(`version, previous and state belong to the kind deployment, found the kind ${kind}`);
   }
@@ -103,8 +109,10 @@ export function readChange(
     const near = targets.length === 0 ? '' : `; nearest: ${closest(body.target, [...targets])}`;
     return { ok: false, status: 404, message: `no target is named ${JSON.stringify(body.target)}${near}` };
   }
-  const id = body.id ?? idOf(body, at);
-  const { target, summary, links } = body;
+  const { target } = body;
+  const summary = redact(body.summary);
+  const links = body.links?.map(redact);
+  const id = body.id === undefined ? idOf({ ...body, summary }, at) : safeId(body.id);
   const change: Change = {
     // Ids of sources have other beginnings: nobody from outside can take the place of what a source will see.
     id: `told:${id}`,
@@ -121,10 +129,17 @@ export function readChange(
   return { ok: true, id, change };
 }
 
+const without = (text: string | undefined): string | undefined => (text === undefined ? undefined : redact(text));
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
+
+/** An id that holds what must not be kept is still the same for the same change. */
+const safeId = (id: string): string => (redact(id) === id ? id : digest(id));
+
 /** Without an id, the same words about the same time are the same change: whoever tries again does no harm. */
 function idOf({ target, kind, summary, version }: ToldChange, { earliest, latest }: Interval): string {
   const parts = [target, kind, summary, version ?? null, earliest, latest];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+  return digest(JSON.stringify(parts));
 }
 
 function isWebLink(link: string): boolean {

@@ -2,7 +2,8 @@
  * Correlation: findings that share one cause are one incident. Pure; ids are minted at opening and kept.
  *
  * A finding joins the open incident that it already belongs to; else one whose cause is among its own causes
- * (confidence ≥ 0.5); else, while its own cause is unclear, an open incident on the same target or on one that it
+ * (confidence ≥ 0.5); else, when it is of a service and its own causes lie on that itself, an open critical one of
+ * the same service that began before; else, while its own cause is unclear, an open incident on the same target or on one that it
  * depends on whose onset is near. Otherwise it opens one. `info` findings explain and never open an incident.
  */
 
@@ -50,8 +51,20 @@ function fits(finding: Finding, incident: Incident, targets: readonly Target[]):
   const shared = incident.cause;
   const near = Math.abs(finding.symptom.onset.latest - incident.lead.symptom.onset.latest) <= NEAR_MS;
   if (shared !== null && own.some((cause) => isSame(cause, shared, near ? targets : []))) return true;
+  if (isDown(incident, finding, targets) && own.every((cause) => cause.on === finding.target)) return true;
   if (own.length > 0 && shared !== null) return false;
   return near && related(finding.target, incident.lead.target, targets);
+}
+
+/**
+ * What departs on a service while it is critical is a consequence until shown otherwise: the tasks that are left are busy,
+ * those that start are slow. A second page with another cure would only be in the way. A cause elsewhere is its own.
+ */
+function isDown(incident: Incident, finding: Finding, targets: readonly Target[]): boolean {
+  const { lead } = incident;
+  const within = finding.symptom.onset.latest >= lead.symptom.onset.earliest;
+  if (targets.find((one) => one.name === finding.target)?.kind !== 'service') return false;
+  return lead.target === finding.target && lead.symptom.severity === 'critical' && lead.state === 'firing' && within;
 }
 
 /** One cause on one thing; what begins on a primary and its replica together is one thing too. */

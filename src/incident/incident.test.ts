@@ -10,6 +10,7 @@ const TARGETS: readonly Target[] = [
   { name: 'main-db', kind: 'database', dependsOn: [], slots: {} },
   { name: 'main-db/replica-1', kind: 'database', dependsOn: [], replicaOf: 'main-db', slots: {} },
   { name: 'other-db', kind: 'database', dependsOn: [], slots: {} },
+  { name: 'api', kind: 'service', dependsOn: ['main-db'], slots: {} },
 ];
 
 interface Parts {
@@ -145,6 +146,29 @@ describe('findings become incidents', () => {
     expect(changed).toMatchObject({ id: 'i1', cause: { cause: 'slow-query' } });
     const [unclear] = run([finding('a', { cause: 'slow-query', confidence: 0.2 })], [changed!]);
     expect(unclear?.cause).toEqual({ cause: 'slow-query', on: 'main-db' });
+  });
+
+  const down = finding('a', { target: 'api', cause: 'service-crashed', on: 'api', severity: 'critical' });
+  test.each([
+    ['busy tasks of a service that is down', { cause: 'service-saturated', on: 'api' }, 1],
+    ['errors of it whose cause is not clear', { confidence: 0.2 }, 1],
+    ['a cause elsewhere', { cause: 'lock-contention', on: 'main-db' }, 2],
+    ['what began before it was down', { cause: 'memory-leak', on: 'api', onset: T0 - 3_600_000 }, 2],
+  ])('%s: %#', (_name, parts, incidents) => {
+    const other = finding('b', { target: 'api', onset: T0 + 600_000, detector: 'high-latency', ...parts });
+    let ids = 0;
+    const input = { targets: TARGETS, now: T0 + 700_000, newId: () => `i${ids++}` };
+    const first = correlate({ ...input, findings: [down], incidents: [] });
+    expect(correlate({ ...input, findings: [down, other], incidents: first })).toHaveLength(incidents);
+  });
+
+  test('another trouble of a database that has a critical one is an incident of its own', () => {
+    const locked = finding('a', { severity: 'critical' });
+    const lagging = finding('b', { detector: 'replication-lag', cause: 'replication-lag', onset: T0 + 60_000 });
+    let ids = 0;
+    const input = { targets: TARGETS, now: T0 + 90_000, newId: () => `i${ids++}` };
+    const first = correlate({ ...input, findings: [locked], incidents: [] });
+    expect(correlate({ ...input, findings: [locked, lagging], incidents: first })).toHaveLength(2);
   });
 
   test('it resolves when the last of its findings does', () => {

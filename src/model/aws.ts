@@ -107,8 +107,23 @@ export interface EcsServiceAnswer {
   readonly taskMemoryMiB: number | null;
   /** `family:revision` that is wanted now. */
   readonly version: string;
-  /** The last other revision whose deployment completed and that ran healthy: what to go back to. Null when none is known. */
-  readonly lastHealthyVersion: string | null;
+  /** Who brings versions out: with others than ECS, UpdateService takes no task definition and no restart. */
+  readonly controller: 'ecs' | 'code-deploy' | 'external';
+  /**
+   * Revisions that served, newest first: a revision that was brought out twice is there twice. Which one to go back to
+   * depends on when the trouble began.
+   */
+  readonly versions: readonly {
+    readonly version: string;
+    /** Null where only its tasks are known. */
+    readonly completedAt: EpochMs | null;
+    /** Null: since before what is known. */
+    readonly servedFrom: EpochMs | null;
+    /** When the next one was brought out; null while it is the wanted one. */
+    readonly servedUntil: EpochMs | null;
+    /** It failed, or ECS took it back. */
+    readonly failed: boolean;
+  }[];
   readonly deployments: readonly EcsDeployment[];
   /** Set when the circuit breaker or an alarm took a deployment back in the window. */
   readonly rolledBack: {

@@ -27,6 +27,7 @@ import type {
   TablesAnswer,
 } from './postgres.ts';
 import type { Labels } from './series.ts';
+import type { SourceFailureAnswer } from './source.ts';
 
 import type {
   CacheServerAnswer,
@@ -73,6 +74,8 @@ export interface QuestionTypes {
   'cache.server': { readonly params: Record<never, never>; readonly value: CacheServerAnswer };
   'errors.tracked': { readonly params: { readonly since: EpochMs }; readonly value: TrackedErrorsAnswer };
   'apm.request_time': { readonly params: { readonly since: EpochMs }; readonly value: RequestTimeAnswer };
+  /** Of a target of kind `source`: why nothing of it can be read. */
+  'source.failure': { readonly params: Record<never, never>; readonly value: SourceFailureAnswer };
   /** Changes of the target, of what it depends on and of what depends on it, in the window, oldest first. */
   changes: { readonly params: Record<never, never>; readonly value: { readonly changes: readonly Change[] } };
   /** One signal's samples in the window beside their bands. */

@@ -42,6 +42,8 @@ export interface Source {
    * day. Absent where the backend has no history. Rejects as `poll` does; what was given before stays good.
    */
   history?(from: EpochMs, now: EpochMs, signal: AbortSignal): AsyncIterable<readonly Series[]>;
+  /** The targets that `history` is about, where that is known before: what has no baseline yet makes it worth reading. */
+  readonly targets?: readonly string[];
   /** Whether this source answers that question about that target. */
   answers(question: Question): boolean;
   /** Never throws: what cannot be answered is unknown, with the reason. */
@@ -50,4 +52,23 @@ export interface Source {
   snapshot(): Uint8Array | null;
   restore(state: Uint8Array): void;
   close(): Promise<void>;
+}
+
+/** A source of which nothing can be read: what failed last, by poll group. */
+export interface SourceFailureAnswer {
+  readonly at: EpochMs;
+  readonly source: string;
+  /** Targets that it reads, as far as it ever gave a series of them. */
+  readonly targets: readonly string[];
+  readonly failures: readonly {
+    readonly group: string;
+    /** Polls in a row that read nothing. */
+    readonly polls: number;
+    readonly since: EpochMs;
+    /** Of the error catalogue: `AWS_DENIED`. */
+    readonly code: string;
+    readonly because: UnknownBecause;
+    readonly detail: string;
+    readonly grant: string | null;
+  }[];
 }

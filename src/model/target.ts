@@ -1,6 +1,6 @@
 /** Targets: the things watched. */
 
-export type TargetKind = 'service' | 'database' | 'queue' | 'search' | 'cache' | 'dependency';
+export type TargetKind = 'service' | 'database' | 'queue' | 'search' | 'cache' | 'dependency' | 'source';
 
 export interface Target {
   /** As in the configuration; a replica is `<database>/<replica>`. */

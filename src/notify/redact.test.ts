@@ -9,6 +9,13 @@ const PEM = ['-----BEGIN RSA PRIVATE KEY-----', 'MIIEpAIBAAKCAQEA0Z3VS5JJcds', '
   '\n',
 );
 
+test.each([
+  'rotated postgres://admin:hunter2@db/x by jane.doe@example.com password=hunter2',
+  'key AKIAIOSFODNN7EXAMPLE, card 4242 4242 4242 4242',
+])('what was redacted stays as it is: %s', (text) => {
+  expect(redact(redact(text))).toBe(redact(text));
+});
+
 describe('secrets do not leave', () => {
   test.each([
     ['an AWS key id', `key ${AWS_ID} used`, AWS_ID],

@@ -1,10 +1,12 @@
 /** The shape of a detector: plain data and pure functions. One file declares it; adding one edits nothing else. */
 
 import type {
+  Band,
   EffectState,
   EpochMs,
   Interval,
   Judged,
+  Labels,
   Question,
   QuestionKind,
   QuestionTypes,
@@ -48,6 +50,8 @@ export interface RuleContext<O> {
   readonly options: O;
   /** All label sets of the signal, sorted by labels; only current ones (`present` or `late`) unless `all` is asked. */
   readings(signal: string, all?: boolean): readonly Reading[];
+  /** What is expected of a signal at any time, also one without a sample; not `ready` where nothing was learned. */
+  expected(signal: string, labels: Labels, at: EpochMs): Band;
   /** Whether a finding of this subject is pending or firing now: for hysteresis. */
   active(subject: string): boolean;
 }
@@ -59,6 +63,8 @@ export interface Facts {
   readonly target: Target;
   /** The target that the hypothesis is about: the same, or one that it depends on. */
   readonly on: Target;
+  /** Targets that depend on that of the symptom, where they are known: for what only its callers can tell. */
+  readonly dependents?: readonly Target[];
   readonly onset: Interval;
   readonly options: Readonly<Record<string, number | boolean | string>>;
 }

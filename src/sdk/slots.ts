@@ -92,6 +92,12 @@ export const SLOTS = {
   stoppedTask: { description: 'id of a stopped ECS task', pattern: /^[0-9a-f]{8,64}$/ },
   desiredCount: { description: 'a number of tasks', pattern: /^[1-9][0-9]{0,3}$/ },
   presentCount: { description: 'the number of tasks that is wanted now', pattern: /^[1-9][0-9]{0,3}$/ },
+  /** Only evidence gives it: that a restart may help, and that ECS would do it. */
+  forceNewDeployment: {
+    description:
+      'force-new-deployment, where the version is not the cause and ECS itself deploys; where CodeDeploy or another controller does, deploy there',
+    pattern: /^force-new-deployment$/,
+  },
   autoScalingGroup: {
     description: 'an Auto Scaling group, plain characters',
     pattern: /^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,254}$/,
@@ -144,13 +150,22 @@ export const SLOTS = {
     description: 'root of the search engine to fall back to, without a slash at its end',
     pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?(\/[A-Za-z0-9._-]+)*$/,
   },
+  fallbackFlag: {
+    description: 'the feature flag that says which engine searches, from searches.<name>.fallback',
+    pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
+  },
+  fallbackValue: {
+    description: 'the value of that flag for the other engine',
+    pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
+  },
   /** Only evidence that it is ready gives it. */
   fallbackEngine: {
     description: 'the engine to fall back to, once its cluster says that it is ready',
     pattern: /^OPENSEARCH$/,
   },
   previousVersion: {
-    description: 'task-definition revision to go back to',
+    description:
+      'task-definition revision that served well before it began; where CodeDeploy or another controller deploys, roll back there',
     pattern: /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$/,
   },
 } as const satisfies Record<string, SlotType>;

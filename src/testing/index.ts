@@ -33,6 +33,16 @@ import type { AnyDetector } from '../sdk/detector.ts';
 /** All cases end here: 2026-11-23 14:05:00 UTC. */
 export const NOW: EpochMs = Date.UTC(2026, 10, 23, 14, 5, 0);
 
+const NO_BAND: Band = {
+  expected: Number.NaN,
+  lower: Number.NaN,
+  upper: Number.NaN,
+  mean: Number.NaN,
+  samples: 0,
+  ready: false,
+  profile: 'none',
+};
+
 export interface ReadingOptions {
   readonly labels?: Labels;
   readonly unit?: Unit;
@@ -52,15 +62,7 @@ export function reading(signal: string, values: readonly number[], options: Read
   const end = options.endsAt ?? NOW;
   const band: Band =
     options.band === undefined
-      ? {
-          expected: Number.NaN,
-          lower: Number.NaN,
-          upper: Number.NaN,
-          mean: Number.NaN,
-          samples: 0,
-          ready: false,
-          profile: 'none',
-        }
+      ? NO_BAND
       : {
           mean: options.band.expected,
           samples: Math.round(86_400_000 / periodMs),
@@ -110,6 +112,8 @@ interface RuleCase {
   readonly name: string;
   readonly readings: readonly Reading[];
   readonly options?: Readonly<Record<string, number | boolean | string>>;
+  /** What is expected at any time; default the band of the last sample of that signal. */
+  readonly expected?: (signal: string, labels: Labels, at: EpochMs) => Band;
   /** Subjects whose findings are pending or firing now. */
   readonly active?: readonly string[];
 }
@@ -143,6 +147,10 @@ export interface DetectorCases {
   })[];
 }
 
+const sameLabels = (one: Labels, other: Labels): boolean =>
+  Object.keys(one).length === Object.keys(other).length &&
+  Object.entries(one).every(([name, value]) => other[name] === value);
+
 export function judge(detector: AnyDetector, subject: RuleCase, target: Target = TARGET): Evaluated {
   return evaluate({
     detector,
@@ -150,6 +158,10 @@ export function judge(detector: AnyDetector, subject: RuleCase, target: Target =
     options: optionValues(detector, subject.options),
     now: NOW,
     readings: (signal) => subject.readings.filter((one) => one.signal === signal),
+    expected: (signal, labels, at) =>
+      subject.expected?.(signal, labels, at) ??
+      subject.readings.find((one) => one.signal === signal && sameLabels(one.labels, labels))?.samples.at(-1)?.band ??
+      NO_BAND,
     active: (name) => subject.active?.includes(name) ?? false,
   });
 }

@@ -5,13 +5,17 @@ import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { generateConfigFiles } from '../../src/config/generate.ts';
-import { loadConfig } from '../../src/config/index.ts';
+import { loadConfig, signalHints } from '../../src/config/index.ts';
 import { OPERATOR_COMMAND_PATTERN } from '../../src/config/schema-databases.ts';
 import { loadDetectors, mapSdk } from '../../src/detect/load.ts';
 import type { AnyDetector } from '../../src/sdk/detector.ts';
 import { SLOTS } from '../../src/sdk/slots.ts';
 import { parseTemplate } from '../../src/sdk/template.ts';
+import { checkSignalQuery } from '../../src/sources/postgres/queries/check-query.ts';
+import { KNOWN_SIGNALS } from '../../src/watch.ts';
 import { withIamPolicy } from '../iam-readme.ts';
+import { runbook } from '../runbook/generate.ts';
+import { withSignals } from '../signals-readme.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -35,6 +39,11 @@ describe('the generated files of config/', () => {
   test('the IAM policy of README.md is current (npm run generate)', () => {
     const readme = repositoryFile('config/README.md');
     expect(readme).toBe(withIamPolicy(readme));
+  });
+
+  test('the signals of README.md are current (npm run generate)', () => {
+    const readme = repositoryFile('config/README.md');
+    expect(readme).toBe(withSignals(readme));
   });
 
   test('default.yaml changes nothing: with it or without it the configuration is the same', () => {
@@ -61,14 +70,27 @@ describe('the generated files of config/', () => {
   });
 });
 
+test('detectors/RUNBOOK.md is current (npm run generate)', () => {
+  expect(repositoryFile('detectors/RUNBOOK.md')).toBe(runbook(detectors));
+});
+
 test('example.yaml is valid against the detectors as they are', () => {
   const secrets = { DATABASE_URL: 'postgres://m@main/rastup', REPLICA_URL: 'postgres://m@replica/rastup' };
-  const env = { ...secrets, PAGERDUTY_ROUTING_KEY: '0123456789abcdef0123456789abcdef', HOME: '/home/op' };
+  const systems = { TYPESENSE_API_KEY: 'key', REDIS_URL: 'rediss://sessions.internal' };
+  const env = { ...secrets, ...systems, PAGERDUTY_ROUTING_KEY: '0123456789abcdef0123456789abcdef', HOME: '/home/op' };
   const checkCommand = (template: string): void => void parseTemplate(template);
-  const config = loadConfig({ path: join(ROOT, 'config/example.yaml'), env, detectors, checkCommand });
+  const path = join(ROOT, 'config/example.yaml');
+  const checks = { checkCommand, signals: KNOWN_SIGNALS, checkQuery: checkSignalQuery };
+  const config = loadConfig({ path, env, detectors, ...checks });
+  expect(
+    signalHints(
+      config,
+      KNOWN_SIGNALS.all.map(({ signal }) => signal),
+    ),
+  ).toEqual([]);
   expect(Object.keys(config.databases)).toEqual(['main-db']);
   expect(Object.keys(config.services)).toEqual(['api']);
-  expect(config.services.api?.dependsOn).toEqual(['main-db', 'stripe', 'messages']);
+  expect(config.services.api?.dependsOn).toEqual(['main-db', 'stripe', 'messages', 'sessions']);
   expect(config.aws?.accounts.default?.region).toBe('us-east-1');
 });
 

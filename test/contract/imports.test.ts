@@ -27,6 +27,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
 const WIRING = new Set([
   'cli',
   'app.ts',
+  'history.ts',
   'main.ts',
   'pipeline.ts',
   'release.ts',

@@ -164,7 +164,11 @@ describe.concurrent('configuration', () => {
       ':6: notify.pagerduty.routingKey: file:no-such-key: there is no file ',
     ],
     ['text that is not YAML', 'databases: [\n', ': not valid YAML: '],
-    ['nothing to watch', 'name: test\n', ' has no services, databases, dependencies or queues; expected at least one'],
+    [
+      'nothing to watch',
+      'name: test\n',
+      ' has no services, databases, dependencies, queues, searches or caches; expected at least one',
+    ],
   ])('%s is named with its file, line, key and what was expected', async (title, text, says) => {
     const file = join(directory, `${title.replaceAll(' ', '-')}.yaml`);
     await writeFile(file, text);

@@ -19,16 +19,27 @@ async function learnedFor(fault: ServiceFault): Promise<Learned> {
   const key = fault.prepare === undefined ? JSON.stringify(fault.cluster ?? null) : fault.name;
   const known = learned.get(key);
   if (known !== undefined) return known;
+  let made: Learned | null = null;
+  // Two weeks in one go from a world in the same process: on a machine that others keep busy a call may time out.
+  for (let attempt = 1; made === null; attempt++) {
+    made = await learn(fault, key).catch((error: unknown) => {
+      if (attempt === 3) throw error;
+      return null;
+    });
+  }
+  learned.set(key, made);
+  return made;
+}
+
+async function learn(fault: ServiceFault, key: string): Promise<Learned> {
   const clock = movedClock(START);
   await using world = await startCloud({ now: clock.now, startedAt: STARTED_AT, ...clusterOf(fault) });
   await fault.prepare?.(world);
-  const services = fault.cluster === undefined && fault.prepare === undefined ? WATCHED : servicesOf(fault);
+  const services = key === 'null' ? WATCHED : servicesOf(fault);
   await using harness = await startServiceHarness({ clock, config: cloudConfig(world, { services }) });
   // Rare kinds have a shorter past: a season is not what they are about.
   await harness.backfill(key === 'null' ? 14 : 3);
-  const made = harness.learned();
-  learned.set(key, made);
-  return made;
+  return harness.learned();
 }
 
 const clusterOf = (fault: ServiceFault) => (fault.cluster === undefined ? {} : { cluster: fault.cluster });

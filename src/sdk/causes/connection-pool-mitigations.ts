@@ -70,7 +70,7 @@ export const connectionPoolMitigations: Readonly<Record<string, Mitigation>> = {
     risk: 'disruptive',
     riskText:
       'the tasks of the service are replaced one after another; requests in flight are drained; there is no undo',
-    command: 'aws ecs update-service --cluster {cluster} --service {ecsService} --force-new-deployment',
+    command: 'aws ecs update-service --region {region} --cluster {cluster} --service {ecsService} --force-new-deployment',
     verify: USED,
   },
   'pool-settings': {
@@ -106,7 +106,7 @@ export const connectionPoolMitigations: Readonly<Record<string, Mitigation>> = {
     precheck: LOOK_AT_LIMITS,
     command: '{psql} -c "alter system set max_connections = {maxConnections}"',
     alternative:
-      'aws rds describe-db-instances --db-instance-identifier {rdsInstance} --query "DBInstances[0].DBParameterGroups"',
+      'aws rds describe-db-instances --region {region} --db-instance-identifier {rdsInstance} --query "DBInstances[0].DBParameterGroups"',
     verify: LOOK_AT_LIMITS,
   },
 };

@@ -34,7 +34,11 @@ export const crashedMitigations: Readonly<Record<string, Mitigation>> = {
   ),
   'check-health': look('Ask the health endpoint', 'curl -sS -v -m 10 {healthUrl}'),
   'target-health': unevenMitigations['target-health']!,
-  'secret-changes': unreachableMitigations['secret-changes']!,
+  'secret-changes': {
+    ...unreachableMitigations['secret-changes']!,
+    command:
+      'aws secretsmanager list-secrets --region {region} --sort-order desc --query "SecretList[].[Name,LastChangedDate,LastRotatedDate]"',
+  },
   rollback: deploymentMitigations['rollback']!,
   'restart-service': {
     title: 'Restart the service: all tasks are replaced by tasks of the same version',
@@ -43,7 +47,7 @@ export const crashedMitigations: Readonly<Record<string, Mitigation>> = {
       'tasks are replaced one after another and requests in flight are drained; it brings the same version with the same limits again, so it is shown only where the version is not the cause; there is no undo',
     precheck: REASON,
     command:
-      'aws ecs update-service --region {region} --cluster {cluster} --service {ecsService} --desired-count {presentCount} --force-new-deployment',
+      'aws ecs update-service --region {region} --cluster {cluster} --service {ecsService} --{forceNewDeployment}',
     verify: COUNTS,
     effect: effect({
       expect: 'all wanted tasks run within 10 min',

@@ -5,6 +5,7 @@ import type { AnyProbe, Facts, Hypothesis } from '../detector.ts';
 import { ask, probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, duration, plural, safeName } from '../format.ts';
+import { healthyVersionBefore, previousVersionSlots, restartSlots } from './healthy-version.ts';
 import { ecsQuestion, healthQuestion, logShare, logsQuestion, primaryOf, unwantedStops } from './service-questions.ts';
 
 export { crashedMitigations } from './crashed-mitigations.ts';
@@ -186,13 +187,12 @@ export function noCrashProbe(weight: number): AnyProbe {
  * and what a restart needs only where it is not, for a restart brings the same version again.
  */
 function slotsOf(ecs: EcsServiceAnswer, stops: readonly StoppedTask[], facts: Facts): SlotValues {
-  const { lastHealthyVersion: previous } = ecs;
   const [last] = stops;
   const task = last === undefined ? {} : { stoppedTask: last.id };
   if (isVersionCause(ecs, stops, facts)) {
-    return { ...task, ...(previous === null || previous === ecs.version ? {} : { previousVersion: previous }) };
+    return { ...task, ...previousVersionSlots(ecs, facts.onset) };
   }
-  return { ...task, ...(ecs.desired > 0 ? { presentCount: ecs.desired } : {}) };
+  return { ...task, ...(ecs.desired > 0 ? restartSlots(ecs) : {}) };
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -203,7 +203,7 @@ function isVersionCause(ecs: EcsServiceAnswer, stops: readonly StoppedTask[], fa
   const age = primary === null ? DAY_MS : facts.onset.latest - primary.createdAt;
   // A minute of grace: the deployment itself can be the onset. What was brought out later was an attempt to help.
   const isYoung = age >= -60_000 && age < DAY_MS;
-  return isYoung && ecs.lastHealthyVersion !== ecs.version && stops.every((task) => task.version === ecs.version);
+  return isYoung && healthyVersionBefore(ecs, facts.onset) !== ecs.version && stops.every((task) => task.version === ecs.version);
 }
 
 function stoppedProbe(variant: CrashedVariant, spec: Spec): AnyProbe {

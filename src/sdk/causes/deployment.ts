@@ -8,7 +8,8 @@ import type { Change, EcsServiceAnswer, Interval, LogErrorsAnswer, LogKind, Targ
 import type { Answered, AnyProbe, Facts, Hypothesis } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { clockTime, duration, plural, safeName } from '../format.ts';
+import { clockTime, count, duration, plural, safeName } from '../format.ts';
+import { healthyVersionBefore, previousByChanges, previousText, previousVersionSlots } from './healthy-version.ts';
 import {
   changesQuestion,
   ecsQuestion,
@@ -105,7 +106,7 @@ function orderProbe(): AnyProbe {
       const deployments = deploymentsOf(changes, facts).filter((change) => !isRollback(change));
       const before = deployments.filter((change) => change.at.earliest <= facts.onset.latest);
       const last = before.toSorted((a, b) => lead(a.at, facts) - lead(b.at, facts))[0];
-      if (last !== undefined) return judgeLead(last, facts, ecs);
+      if (last !== undefined) return judgeLead(last, deployments, facts, ecs);
       // What was completed after it began may have begun before it, unless ECS says when it was brought out.
       const broughtOut = primaryOf(ecs)?.createdAt ?? 0;
       const after = deployments.find(
@@ -131,12 +132,12 @@ function orderProbe(): AnyProbe {
   });
 }
 
-function judgeLead(change: Change, facts: Facts, ecs: EcsServiceAnswer | null) {
+function judgeLead(change: Change, changes: readonly Change[], facts: Facts, ecs: EcsServiceAnswer | null) {
   const gap = lead(change.at, facts);
   const version = safeName(change.deployment?.version ?? 'a version', 60);
   const when = gap < 1000 ? 'as it began' : `${ago(gap)} before it began`;
   const observed = `${safeName(change.summary, 120)} at ${clockTime(change.at.latest)}, ${when}`;
-  const previous = ecs === null ? change.deployment?.previous : null;
+  const previous = ecs === null ? previousByChanges(change, changes, facts.onset) : null;
   const slots = previous && facts.on.slots['cluster'] === undefined ? { slots: { previousVersion: previous } } : {};
   // The same revision anew: no new code, though its tasks read their settings and secrets again.
   if (gap <= NEAR_MS && isAnew(change)) return supports(1, observed);
@@ -155,7 +156,7 @@ function isBroughtAnew(ecs: EcsServiceAnswer, facts: Facts, answered: Answered):
   const last = deploymentsOf(answered(changesQuestion(facts))?.changes ?? [], facts).findLast(
     ({ deployment }) => deployment?.version === ecs.version,
   );
-  return ecs.lastHealthyVersion === ecs.version || (last !== undefined && isAnew(last));
+  return healthyVersionBefore(ecs, facts.onset) === ecs.version || (last !== undefined && isAnew(last));
 }
 
 /** What runs where, and what to go back to. */
@@ -167,10 +168,9 @@ function runningVersionProbe(): AnyProbe {
     ask: (_symptom, facts) => ecsQuestion(facts),
     also: (_symptom, facts) => [changesQuestion(facts)],
     judge(ecs, _symptom, facts, answered) {
-      const { lastHealthyVersion: previous } = ecs;
-      const slots = previous === null || previous === ecs.version ? {} : { slots: { previousVersion: previous } };
+      const slots = { slots: previousVersionSlots(ecs, facts.onset) };
       const primary = primaryOf(ecs);
-      const before = previous === null ? '' : `; ${safeName(previous, 60)} ran healthy before`;
+      const before = previousText(ecs, facts.onset);
       if (primary === null) return neutral(`${versionsText(ecs)}${before}`, slots);
       const gap = facts.onset.latest - primary.createdAt;
       const observed = `${versionsText(ecs)}; ${safeName(primary.version, 60)} was brought out at ${clockTime(primary.createdAt)}${before}`;
@@ -261,7 +261,7 @@ function errorsByVersionProbe(): AnyProbe {
       if (ecs === null || found === null) return neutral('the tasks since then are of one version');
       const { newest, old, oldName } = found;
       const all = newest.errors + old.errors;
-      const observed = `${newest.errors} of ${plural(all, 'error message')} are on the ${plural(newest.tasks, 'task')} of ${safeName(ecs.version, 60)}, ${old.errors} on the ${old.tasks} of ${safeName(oldName, 60)}`;
+      const observed = `${count(newest.errors)} of ${plural(all, 'error message')} are on the ${plural(newest.tasks, 'task')} of ${safeName(ecs.version, 60)}, ${count(old.errors)} on the ${count(old.tasks)} of ${safeName(oldName, 60)}`;
       if (all < FEW_ERRORS || newest.minutes <= 0 || old.minutes <= 0) return neutral(observed);
       // The errors of every day are on every task, and tell nothing of what is new.
       const more = logShare(logs, facts, () => true).all;

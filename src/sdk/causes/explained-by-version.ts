@@ -5,6 +5,7 @@ import type { AnyProbe, Facts } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, duration, safeName } from '../format.ts';
+import { healthyVersionBefore, previousByChanges, previousVersionSlots } from './healthy-version.ts';
 import { changesQuestion, ecsQuestion, primaryOf } from './service-questions.ts';
 
 /** A rolling deployment takes minutes until the new version has its share of the traffic. */
@@ -30,7 +31,7 @@ function versionBefore(changes: readonly Change[], facts: Facts): VersionBefore 
   const gap = duration(Math.max(0, Math.round((facts.onset.latest - found.at.latest) / 1000)));
   return {
     text: `${safeName(found.summary, 120)} at ${clockTime(found.at.latest)}, ${gap} before it began`,
-    previous: found.deployment?.previous ?? null,
+    previous: previousByChanges(found, changes, facts.onset),
   };
 }
 
@@ -65,7 +66,7 @@ export function versionBeforeProbe({ ifBefore, ifNone }: VersionWeights): AnyPro
         primary !== null && gap >= 0 && gap <= NEAR_MS
           ? {
               text: `${safeName(primary.version, 60)} was brought out ${duration(Math.round(gap / 1000))} before it began`,
-              previous: ecs?.lastHealthyVersion ?? null,
+              previous: healthyVersionBefore(ecs, facts.onset),
             }
           : null;
       const before = versionBefore(changes, facts) ?? seen ?? takenBack(ecs, facts);
@@ -78,8 +79,8 @@ export function versionBeforeProbe({ ifBefore, ifNone }: VersionWeights): AnyPro
         return opposes(ifBefore, `${before.text}, which explains more`, { headline: before.text });
       }
       // With ECS, only what it knows to have run healthy is gone back to.
-      const previous = ecs === null ? before.previous : ecs.lastHealthyVersion;
-      const slots = previous === null || previous === ecs?.version ? {} : { slots: { previousVersion: previous } };
+      const told = before.previous === null ? {} : { previousVersion: before.previous };
+      const slots = { slots: ecs === null ? told : previousVersionSlots(ecs, facts.onset) };
       return supports(ifBefore, before.text, { headline: before.text, ...slots });
     },
   });

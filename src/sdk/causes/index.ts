@@ -7,6 +7,7 @@ export * from './cold-capacity.ts';
 export * from './connection-pool.ts';
 export * from './crashed.ts';
 export * from './database-saturated.ts';
+export * from './dependency.ts';
 export * from './deployment.ts';
 export * from './explained-by-version.ts';
 export * from './external-latency.ts';

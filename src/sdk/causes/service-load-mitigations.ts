@@ -83,7 +83,7 @@ export const serviceLoadMitigations: Readonly<Record<string, Mitigation>> = {
     riskText:
       'every task is replaced by a new one of the same version, draining; what made memory grow goes on; there is no undo',
     precheck: COUNTS,
-    command: `aws ecs update-service ${SERVICE} --service {ecsService} --force-new-deployment`,
+    command: `aws ecs update-service ${SERVICE} --service {ecsService} --{forceNewDeployment}`,
     verify: COUNTS,
     effect: restarted,
   },

@@ -6,6 +6,7 @@ import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, duration, plural, safeName } from '../format.ts';
 import { reasonText, shortReason } from './crashed.ts';
+import { previousText, previousVersionSlots } from './healthy-version.ts';
 import { ecsQuestion, primaryOf } from './service-questions.ts';
 
 export { stuckDeploymentMitigations } from './stuck-deployment-mitigations.ts';
@@ -57,8 +58,6 @@ function rolloutProbe(stuckMinutes: number, subject: string): AnyProbe {
     judge(ecs, symptom, facts): Judged {
       const primary = primaryOf(ecs);
       if (primary === null) return neutral('no deployment is known');
-      const { lastHealthyVersion: previous } = ecs;
-      const slots = previous === null || previous === primary.version ? {} : { slots: { previousVersion: previous } };
       const version = safeName(primary.version, 60);
       if (ecs.rolledBack !== null)
         return opposes(5, `${safeName(ecs.rolledBack.from, 60)} was taken back already`, {
@@ -78,7 +77,10 @@ function rolloutProbe(stuckMinutes: number, subject: string): AnyProbe {
       const runs = `${version} runs on ${primary.running} of ${primary.desired} tasks`;
       const headline = last === undefined ? runs : `${runs}: ${shortReason(last)}`;
       // Where old tasks should go on serving, a deployment that is stuck explains no outage by itself.
-      return supports(symptom.subject === subject ? 5 : 1.5, observed, { headline, ...slots });
+      return supports(symptom.subject === subject ? 5 : 1.5, `${observed}${previousText(ecs, facts.onset)}`, {
+        headline,
+        slots: previousVersionSlots(ecs, facts.onset),
+      });
     },
   });
 }

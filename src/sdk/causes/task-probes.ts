@@ -39,7 +39,8 @@ const utcTime = (at: number): string => `${new Date(at).toISOString().slice(0, 1
 
 const LOADS = ['cpu', 'memory', 'requests'] as const;
 
-function scaleSlots({ desired }: EcsServiceAnswer, symptom: Symptom, facts: Facts, answered: Answered): SlotValues {
+function scaleSlots(ecs: EcsServiceAnswer, symptom: Symptom, facts: Facts, answered: Answered): SlotValues {
+  const { desired } = ecs;
   const levelOf = (signal: string): Level | null =>
     levelsOf(answered(seriesQuestion(facts, signal))?.points ?? [], facts)[0] ?? null;
   const taken = levelOf(subjectOf(symptom) ?? 'cpu')?.now ?? 0;
@@ -51,6 +52,7 @@ function scaleSlots({ desired }: EcsServiceAnswer, symptom: Symptom, facts: Fact
     fromTime: utcTime(facts.onset.earliest - 30 * 60_000),
     toTime: utcTime(facts.now),
     ...(count === null ? {} : { presentCount: desired, desiredCount: count }),
+    ...restartSlots(ecs),
   };
 }
 
@@ -115,7 +117,7 @@ export function taskByTaskProbe(): AnyProbe {
         });
       }
       return top.now - others <= 0.15
-        ? opposes(4, text, { headline: `tasks between ${percent(rest.at(-1)!.now)} and ${percent(top.now)}` })
+        ? opposes(4, text, { headline: `all tasks at ${percent(rest.at(-1)!.now)} or more` })
         : neutral(text);
     },
   );

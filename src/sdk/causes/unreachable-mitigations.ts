@@ -6,6 +6,8 @@ import { connectionPoolMitigations } from './connection-pool-mitigations.ts';
 
 const STATUS =
   'aws rds describe-db-instances --db-instance-identifier {rdsInstance} --query "DBInstances[0].[DBInstanceStatus,Endpoint,MultiAZ,PendingModifiedValues]"';
+/** Before acting on an instance: it must be this one, not one of the same name in the shell's own region. */
+const STATUS_IN_REGION = STATUS.replace('describe-db-instances', 'describe-db-instances --region {region}');
 const READY = 'pg_isready -h {host} -p {port} -t 5';
 
 /** The server answers a query again. */
@@ -84,10 +86,10 @@ export const unreachableMitigations: Readonly<Record<string, Mitigation>> = {
     title: 'Start the instance, if it was stopped',
     risk: 'reversible',
     riskText: 'starts a stopped instance and nothing else; refused in any other state',
-    precheck: STATUS,
-    command: 'aws rds start-db-instance --db-instance-identifier {rdsInstance}',
+    precheck: STATUS_IN_REGION,
+    command: 'aws rds start-db-instance --region {region} --db-instance-identifier {rdsInstance}',
     verify: READY,
-    undo: 'aws rds stop-db-instance --db-instance-identifier {rdsInstance}',
+    undo: 'aws rds stop-db-instance --region {region} --db-instance-identifier {rdsInstance}',
     effect: answers('the server answers within 10 min', 600_000),
   },
   'reboot-server': {
@@ -95,8 +97,8 @@ export const unreachableMitigations: Readonly<Record<string, Mitigation>> = {
     risk: 'disruptive',
     riskText:
       'ends every session, and crash recovery can take minutes; an instance in several zones can fail over instead (--force-failover); there is no undo',
-    precheck: STATUS,
-    command: 'aws rds reboot-db-instance --db-instance-identifier {rdsInstance}',
+    precheck: STATUS_IN_REGION,
+    command: 'aws rds reboot-db-instance --region {region} --db-instance-identifier {rdsInstance}',
     verify: READY,
     effect: answers('the server answers within 10 min', 600_000),
   },

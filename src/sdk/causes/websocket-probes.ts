@@ -1,11 +1,10 @@
-/** Probes of a service's WebSocket connections: why they end or are refused, how long they live, how they came back. */
+/** Probes of a service's WebSocket connections: how long they live, whether they are taken, how they come back. */
 
 import type { EcsServiceAnswer, LogTemplate } from '../../model/index.ts';
 import type { Answered, AnyProbe, Facts } from '../detector.ts';
 import { ask, probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { clockTime, count, duration, percent, plural, safeName, times } from '../format.ts';
-import { type Excess, excessBy, excessShare } from './label-excess.ts';
+import { clockTime, count, duration, plural, safeName, times } from '../format.ts';
 import {
   changesQuestion,
   ecsQuestion,
@@ -20,92 +19,8 @@ import {
   unwantedStops,
 } from './service-questions.ts';
 import { type Level, levelsOf } from './service-series.ts';
+import { FEW, type ReasonWeights } from './websocket-reasons.ts';
 import { weighed } from './weighed.ts';
-
-/** What the applications' many words and close codes come down to. */
-export type CloseReason = 'auth' | 'idle' | 'limit' | 'server' | 'client' | 'other';
-
-/**
- * First match wins. Close codes: RFC 6455, 7.4.1, and https://www.iana.org/assignments/websocket (1012 service restart,
- * 1013 try again later). 1006, a connection that ended without a word, has many reasons and is none of them.
- */
-const REASONS: readonly (readonly [CloseReason, RegExp])[] = [
-  ['auth', /auth|jwt|token|credential|forbidden|denied|\b(?:401|403|1008|4401|4403)\b/i],
-  ['idle', /idle|ping|pong|heart.?beat|keep.?alive|inactiv/i],
-  ['limit', /limit|max|too.?many|capacity|full|overload|try.?again|\b(?:429|503|1013)\b/i],
-  ['client', /client|normal|going.?away.?client|navigat|\b1000\b/i],
-  [
-    'server',
-    /server|internal|error|crash|shut.?down|restart|going.?away|deploy|\b(?:500|502|504|1001|1011|1012|1014)\b/i,
-  ],
-];
-
-export function closeReason(label: string): CloseReason {
-  return REASONS.find(([, pattern]) => pattern.test(label))?.[0] ?? 'other';
-}
-
-/** Fewer connections more than before tell nothing of their reason. */
-const FEW = 10;
-
-const REASON_WORDS: Readonly<Record<CloseReason, string>> = {
-  auth: 'of authentication',
-  idle: 'of idleness',
-  limit: 'of a limit',
-  server: 'the server ended them',
-  client: 'the client ended them',
-  other: 'of something else',
-};
-
-/** What ended by the will of the client is no trouble, however much there is of it. */
-const reasonsOf = (value: Parameters<typeof excessBy>[0], facts: Facts): Excess =>
-  excessBy(value, facts, ({ reason = '' }) => {
-    const found = closeReason(reason);
-    return found === 'client' ? null : found;
-  });
-
-interface ReasonWeights {
-  /** When most of what is more than before has that reason; may be negative. */
-  readonly most: number;
-  /** When hardly any has; a size. */
-  readonly hardly: number;
-}
-
-/** Of connections that were refused or failed, and of those that were cut: both look at why. */
-export function reasonProbes(reason: CloseReason, weights: ReasonWeights): readonly AnyProbe[] {
-  return [
-    reasonProbe('error-reasons', 'why new connections fail', 'ws_errors', 'failed connections', reason, weights),
-    reasonProbe('disconnect-reasons', 'why connections end', 'ws_disconnects', 'ended connections', reason, weights),
-  ];
-}
-
-function reasonProbe(
-  id: string,
-  title: string,
-  signal: string,
-  what: string,
-  reason: CloseReason,
-  { most, hardly }: ReasonWeights,
-): AnyProbe {
-  return probe({
-    id,
-    factor: 'reasons',
-    title,
-    ask: (_symptom, facts) => seriesQuestion(facts, signal),
-    judge({ points }, _symptom, facts) {
-      const excess = reasonsOf(points, facts);
-      const part = excessShare(excess, (name) => name === reason);
-      const observed = `${percent(part)} of ${count(excess.all)} additional ${what}: ${REASON_WORDS[reason]}`;
-      if (excess.all < FEW) return neutral(`no more ${what} than before`);
-      const top = excess.parts[0];
-      const headline = `${percent(part)} of ${what} for reason ${reason}`;
-      if (part >= 0.5) return weighed(most, observed, { headline });
-      // Without a reason that tells, it may be any.
-      if (part >= 0.2 || top === undefined || top.name === 'other') return neutral(observed);
-      const weight = part < 0.1 ? hardly : hardly / 2;
-      return weighed(-weight, `${observed}; most have reason ${top.name}`, { headline: `most for reason ${top.name}` });
-    },
-  });
-}
 
 const plainLevel = (answered: Answered, facts: Facts, signal: string): Level | null =>
   levelsOf(answered(seriesQuestion(facts, signal))?.points ?? [], facts)[0] ?? null;

@@ -11,16 +11,16 @@ import { fullProbe } from './load-probes.ts';
 import {
   acceptedProbe,
   lifetimeProbe,
-  reasonProbes,
   reopenedProbe,
   replacedTasksProbe,
   roomProbe,
   saidProbe,
   settingProbe,
 } from './websocket-probes.ts';
+import { reasonProbes } from './websocket-reasons.ts';
 
 export { websocketMitigations } from './websocket-mitigations.ts';
-export { type CloseReason, closeReason } from './websocket-probes.ts';
+export { type CloseReason, closeReason } from './websocket-reasons.ts';
 
 /** New connections against what is usual, from which on it is a storm. */
 const STORM = 5;

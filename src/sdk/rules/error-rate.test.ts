@@ -281,3 +281,54 @@ test('few requests make the baseline uncertain: none of 300 is not 0', () => {
   // (0 + 1) / (300 + 2)
   expect(departure(none).baselineUpper).toBeCloseTo(1 / 302, 12);
 });
+
+describe('without a baseline', () => {
+  const unknown = { ready: false, mean: Number.NaN, samples: 0, profile: 'none' } as const;
+  const young = (errors: readonly number[], requests: readonly number[], active = false): ErrorRateJudgement =>
+    errorRateAbove(
+      counts('errors', errors, { band: unknown }),
+      counts('requests', requests, { band: unknown }),
+      { ...RULE, assumed: 0.01 },
+      active,
+    );
+  const minutes = (count: number, each: number): readonly number[] => Array.from({ length: count }, () => each);
+
+  test('what fails from its first minute departs from the rate assumed', () => {
+    expect(young(minutes(5, 20), minutes(5, 20))).toMatchObject({
+      state: 'departed',
+      departure: {
+        window: 'short',
+        errors: 100,
+        requests: 100,
+        baseline: 0.01,
+        assumed: true,
+        // (0.01 * 100 + 1) / (100 + 2)
+        baselineUpper: expect.closeTo(2 / 102, 12),
+        onset: { earliest: START - MINUTE, latest: START },
+      },
+    });
+    // One request a minute, every one of which fails.
+    expect(young(minutes(8, 1), minutes(8, 1))).toMatchObject({
+      departure: { window: 'total-failure', assumed: true },
+    });
+  });
+
+  test.each([
+    ['fewer than five failures', minutes(4, 1), minutes(4, 1)],
+    ['five minutes of 4 % errors', minutes(5, 80), minutes(5, 2000)],
+    ['one bad minute, however large', [0, 0, 0, 1500, 0], minutes(5, 2000)],
+    ['three bad minutes', [0, 0, 300, 300, 300], minutes(5, 2000)],
+    ['nothing', minutes(60, 0), minutes(60, 2000)],
+  ])('%s are no departure, and no proof of health', (_, errors, requests) => {
+    expect(young(errors, requests).state).toBe('not_ready');
+  });
+
+  test('once departed it clears below the limit less a fifth of its distance', () => {
+    expect(young(minutes(60, 90), minutes(60, 2000), true).state).toBe('departed');
+    expect(young(minutes(60, 80), minutes(60, 2000), true)).toMatchObject({ state: 'clear', baseline: 0.01 });
+  });
+
+  test('a rule that assumes nothing says nothing', () => {
+    expect(judge({ requests: hour(20), errors: hour(20), band: unknown }).state).toBe('not_ready');
+  });
+});

@@ -18,6 +18,12 @@ export interface ErrorRateRule {
   readonly minimumErrors: number;
   /** Chance of so many errors at the baseline rate, below which it is none. */
   readonly significance: number;
+  /**
+   * Share of errors to take for normal while there is no baseline, so that what fails from its first minute is found, and
+   * not learned as its normal. Only gross and lasting failure is judged against it. Absent where no share is normal
+   * everywhere: then nothing is judged without a baseline.
+   */
+  readonly assumed?: number;
 }
 
 export interface ErrorRateDeparture {
@@ -30,6 +36,8 @@ export interface ErrorRateDeparture {
   readonly requests: number;
   readonly rate: number;
   readonly baseline: number;
+  /** Set where there is no baseline yet, and `baseline` is the rule's assumption. */
+  readonly assumed?: true;
   /** The baseline rate at its upper 95 % limit: what `tail` is reckoned with. */
   readonly baselineUpper: number;
   /** Chance of so many errors or more at that rate. */
@@ -68,6 +76,9 @@ const BURSTY = { parts: 3, significance: 1e-4 } as const;
 /** Errors beyond the baseline, in clusters, that no burst has: they need no second part. */
 const LARGE_EXCESS = 100;
 
+/** Without a baseline a rate must be this many times the one assumed: services differ. */
+const ASSUMED_TIMES = 5;
+
 /** Bursts may take two minutes in a row in which there are few other requests. */
 const TOTAL_PARTS = 2;
 
@@ -81,11 +92,13 @@ interface Clusters {
 interface Baseline extends Clusters {
   readonly rate: number;
   readonly upper: number;
+  readonly assumed: boolean;
 }
 
 /**
  * Judges the newest time that both readings have; times where one has no sample are left out. No samples of errors beside
  * requests are missing data, not zero: sources fill in true zeros. `active`: whether it was departed before.
+ * Without a baseline only what departs from `rule.assumed` is said, never that all is well.
  */
 export function errorRateAbove(
   errors: Reading | undefined,
@@ -98,11 +111,14 @@ export function errorRateAbove(
   const newest = pairs.at(-1);
   if (newest === undefined) return notReady('errors and requests have no time in common');
   const windows = { short: after(pairs, newest.at - rule.shortMs), long: after(pairs, newest.at - rule.longMs) };
-  const baseline = baselineOf(windows.short, errors.periodMs) ?? baselineOf(windows.long, errors.periodMs);
-  if (baseline === null) return notReady('the baseline of errors or of requests is not known yet');
+  const baseline =
+    baselineOf(windows.short, errors.periodMs) ??
+    baselineOf(windows.long, errors.periodMs) ??
+    (rule.assumed === undefined ? null : assumedBaseline(rule.assumed, windows.long));
+  if (baseline === null) return notReady(NO_BASELINE);
   const now = shareOf(windows.short);
   if (active && now.requests === 0) return notReady('no requests in the window');
-  const limit = baseline.rate + rule.excess;
+  const limit = Math.max(baseline.rate + rule.excess, baseline.assumed ? ASSUMED_TIMES * baseline.rate : 0);
   const partMs = Math.max(rule.shortMs / PARTS, errors.periodMs, requests.periodMs);
   // Where parts are longer than bursts, a second one is none either.
   const without = baseline.calm || 2 * partMs >= rule.shortMs ? CALM : BURSTY;
@@ -110,13 +126,14 @@ export function errorRateAbove(
   const departed = (window: ErrorRateDeparture['window'], share: Share, tail: number): ErrorRateJudgement => {
     const { index, onset } = onsetOf(pairs, baseline.rate, share.rate, requests.periodMs);
     const worst = Math.max(share.rate, worstRate(pairs, index, rule.shortMs));
-    const of = { baseline: baseline.rate, baselineUpper: baseline.upper };
+    const assumed = baseline.assumed ? { assumed: true as const } : {};
+    const of = { baseline: baseline.rate, baselineUpper: baseline.upper, ...assumed };
     return { state: 'departed', departure: { window, at: newest.at, ...share, ...of, tail, onset, worstRate: worst } };
   };
 
   if (active) {
     const chance = poissonUpperTail(now.errors, now.requests * baseline.rate, baseline.dispersion);
-    if (now.rate > limit - CLEAR_SHARE * rule.excess && chance < CLEAR_CHANCE) {
+    if (now.rate > limit - CLEAR_SHARE * (limit - baseline.rate) && chance < CLEAR_CHANCE) {
       return departed('short', now, tailOf(now, baseline));
     }
     return { state: 'clear', at: newest.at, rate: now.rate, baseline: baseline.rate };
@@ -139,8 +156,11 @@ export function errorRateAbove(
   if (run.errors >= rule.minimumErrors && parts > TOTAL_PARTS && chance < rule.significance) {
     return departed('total-failure', run, chance);
   }
+  if (baseline.assumed) return notReady(NO_BASELINE);
   return { state: 'clear', at: newest.at, rate: now.rate, baseline: baseline.rate };
 }
+
+const NO_BASELINE = 'the baseline of errors or of requests is not known yet';
 
 const notReady = (because: string): ErrorRateJudgement => ({ state: 'not_ready', because });
 
@@ -164,9 +184,17 @@ function baselineOf(pairs: readonly Pair[], periodMs: number): Baseline | null {
   const rate = requests > 0 ? Math.min(1, errors / requests) : 0;
   // In clusters, there is less to go by.
   const n = seen / size;
-  const upper = seen < FEW_REQUESTS ? (rate * n + 1) / (n + 2) : wilsonUpper(rate * n, n, CONFIDENCE);
-  return { rate, upper: Math.max(rate, upper), ...clusters };
+  const upper = seen < FEW_REQUESTS ? uncertain(rate, n) : wilsonUpper(rate * n, n, CONFIDENCE);
+  return { rate, upper: Math.max(rate, upper), ...clusters, assumed: false };
 }
+
+/** As if the requests that were seen had failed at that rate; nothing is known of bursts, so there may be some. */
+function assumedBaseline(rate: number, pairs: readonly Pair[]): Baseline {
+  const { requests } = shareOf(pairs);
+  return { rate, upper: Math.max(rate, uncertain(rate, requests)), dispersion: 1, calm: false, assumed: true };
+}
+
+const uncertain = (rate: number, n: number): number => (rate * n + 1) / (n + 2);
 
 /** Where a band says nothing of clusters, there are taken to be none. */
 function clustersOf({ profile, samples, mean, dispersion }: Band, periodMs: number): Clusters {
@@ -192,7 +220,8 @@ function lasts(
   clusters: number,
 ): boolean {
   const share = shareOf(window);
-  if (share.errors - share.requests * baseline.upper >= LARGE_EXCESS * baseline.dispersion) return true;
+  if (!baseline.assumed && share.errors - share.requests * baseline.upper >= LARGE_EXCESS * baseline.dispersion)
+    return true;
   // Where a window has too few periods, those before it have to tell.
   const newest = all.at(-1)!.at;
   const parts = [...partsOf(after(all, Math.min(window[0]!.at - 1, newest - (without.parts + 1) * partMs)), partMs)];

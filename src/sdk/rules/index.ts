@@ -2,5 +2,6 @@
 
 export * from './error-rate.ts';
 export * from './gauge.ts';
+export * from './lost-requests.ts';
 export * from './percentile.ts';
 export * from './trend.ts';

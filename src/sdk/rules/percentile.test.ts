@@ -72,7 +72,7 @@ describe('a rise', () => {
   test('must be out of the band, where the series is restless', () => {
     const restless = { upper: 0.5 };
     expect(state(reading('latency_p95', minutes(0.4, 0.4, 0.4), restless))).toBe('clear');
-    expect(state(reading('latency_p95', minutes(0.6, 0.6, 0.6), restless))).toBe('departed');
+    expect(state(reading('latency_p95', minutes(0.61, 0.61, 0.61), restless))).toBe('departed');
   });
 });
 

@@ -24,7 +24,7 @@ test(
 function delays(service: Partial<Service>, rate: number): readonly number[] {
   return Array.from({ length: 24 }, (_, i) => {
     const calm = { perMinute: 20, rate: 0.002, burstsPerDay: 0, extra: true };
-    const one: Service = { ...calm, ...service, seed: 1000 + i, historyDays: 8 };
+    const one: Service = { ...calm, historyDays: 8, ...service, seed: 1000 + i };
     return (departures(one, 60, { rate })[0] ?? Number.POSITIVE_INFINITY) + 1;
   }).sort((a, b) => a - b);
 }
@@ -43,4 +43,19 @@ test.each<[string, Partial<Service>, number, number, number]>([
   const all = delays(service, rate);
   expect(all[12]).toBeLessThanOrEqual(middle);
   expect(all.at(-1)).toBeLessThanOrEqual(most);
+});
+
+test('the first three hours of 1,260 services that nothing is known of have no departure', () => {
+  const young = quietServices(1260).map((service) => ({ ...service, historyDays: 0 }));
+  expect(young.flatMap((service) => departures(service, 180).map((minute) => ({ ...service, minute })))).toEqual([]);
+}, 60_000);
+
+test.each<[string, Partial<Service>, number, number]>([
+  ['all at 2,000 requests a minute', { perMinute: 2000 }, 1, 5],
+  ['all at 20 requests a minute', { perMinute: 20 }, 1, 5],
+  ['a half at 20 requests a minute', { perMinute: 20 }, 0.5, 6],
+  ['all at 2 requests a minute', { perMinute: 2 }, 1, 10],
+  ['a tenth at 2,000 requests a minute', { perMinute: 2000 }, 0.1, 5],
+])('of a service that fails from its first minute, %s is found within its samples', (_, service, rate, most) => {
+  expect(delays({ ...service, historyDays: 0 }, rate).at(-1)).toBeLessThanOrEqual(most);
 });

@@ -146,6 +146,18 @@ describe('redactAws', () => {
     ['no. Encoded authorization failure message: abcDEF', 'no.'],
     ['first line\nsecond line', 'first line'],
     [`token ${'A'.repeat(200)}`, 'token (…)'],
+    ['cannot reach postgres://app:hunter2@db:5432/x', 'cannot reach postgres://[redacted]@db:5432/x'],
+    ['Essential container exited: --password=hunter2', 'Essential container exited: --password=[redacted]'],
+    ['Master user changed by jane.doe@example.com', 'Master user changed by [e-mail]'],
+    ['exited: pass\u200bword=hunter2', 'exited: password=[redacted]'],
+    [
+      '(service web) registered 1 targets in (target-group arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef)',
+      '(service web) registered 1 targets in (target-group arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef)',
+    ],
+    [
+      '(service web, taskSet ecs-svc/1234567890123456789) has begun draining task 0123456789abcdef0123456789abcdef',
+      '(service web, taskSet ecs-svc/1234567890123456789) has begun draining task 0123456789abcdef0123456789abcdef',
+    ],
     ['DBInstance rastup-prod not found.', 'DBInstance rastup-prod not found.'],
   ])('%s', (text, expected) => {
     expect(redactAws(text)).toBe(expected);

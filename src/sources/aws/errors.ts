@@ -4,6 +4,7 @@
  */
 
 import { messageOf, RunbookdError } from '../../model/errors.ts';
+import { redact } from '../../model/redact.ts';
 import type { AwsAccount, AwsAction } from './calls.ts';
 
 /** `sts:AssumeRole` is called by the SDK's credential provider and not by us; `credentials` is the chain's search. */
@@ -166,7 +167,8 @@ function http(status: number | null): string {
 
 /**
  * One line of AWS' own words, at most 300 characters, without who asked (principals), key ids, request ids, encoded
- * messages and whatever follows a line break. For every text of AWS that is shown.
+ * messages and whatever follows a line break; and, since containers and people write into such texts too, without
+ * credentials and personal data. For every text of AWS that is shown.
  */
 export function redactAws(text: string): string {
   const line = text.split(/[\r\n]/, 1)[0] ?? '';
@@ -179,8 +181,9 @@ export function redactAws(text: string): string {
     .replace(/\s*\(Service: [^)]*\)/g, '')
     .replace(/arn:aws[a-z-]*:(?:sts|iam)::\d*:[^\s"',;)]+/g, '(principal)')
     .replace(/\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b/g, '(key id)')
-    .replace(/[A-Za-z0-9+/=_-]{80,}/g, '(…)')
+    .replace(/[A-Za-z0-9+/=_-]{80,}/g, '(…)');
+  const printable = redact(clean)
     .replace(/[^\x20-\x7e\u00a0-\u024f…–]/g, '?')
     .trim();
-  return clean.length > MESSAGE_LIMIT ? `${clean.slice(0, MESSAGE_LIMIT - 1)}…` : clean;
+  return printable.length > MESSAGE_LIMIT ? `${printable.slice(0, MESSAGE_LIMIT - 1)}…` : printable;
 }

@@ -19,6 +19,7 @@ export const RULE: ErrorRateRule = {
   longMs: 60 * MINUTE,
   minimumErrors: 5,
   significance: 1e-6,
+  assumed: 0.01,
 };
 
 export interface Service {
@@ -29,6 +30,7 @@ export interface Service {
   readonly burstsPerDay: number;
   /** Whether the requests of a burst come on top, as retries do, or fail among the usual ones. */
   readonly extra: boolean;
+  /** 0: nothing was learned, it is judged from its first minute on. */
   readonly historyDays: number;
 }
 
@@ -104,7 +106,8 @@ export function departures(service: Service, minutes: number, fault: Fault | nul
   const times = Float64Array.from(requests, (_, i) => START + i * MINUTE);
   const engines = [errors, requests].map((values) => {
     const engine = createEngine({ unit: 'count', warmupBuckets: 12 });
-    engine.observe(times.subarray(0, from - HORIZON), values.subarray(0, from - HORIZON), MINUTE);
+    const learned = Math.max(0, from - HORIZON);
+    engine.observe(times.subarray(0, learned), values.subarray(0, learned), MINUTE);
     return { engine, values, bands: [] as Band[] };
   });
   const reading = (signal: string, which: number, to: number): Reading => {
@@ -120,7 +123,7 @@ export function departures(service: Service, minutes: number, fault: Fault | nul
     for (const { engine, values, bands } of engines) {
       bands[i] = engine.expected(times[i]!);
       // By five minutes, as the baselines do; and nothing under a fault.
-      if (fault === null && i % 5 === 0) {
+      if (fault === null && i % 5 === 0 && i >= HORIZON + 5) {
         engine.observe(
           times.subarray(i - HORIZON - 5, i - HORIZON),
           values.subarray(i - HORIZON - 5, i - HORIZON),

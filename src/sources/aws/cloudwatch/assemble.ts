@@ -7,7 +7,7 @@
 
 import type { EpochMs } from '../../../model/glossary.ts';
 import type { Series } from '../../../model/series.ts';
-import { fillZeros, NO_POINTS, silence } from './fill.ts';
+import { type Beside, fillZeros, NO_POINTS, silence } from './fill.ts';
 import { type MetricSeries, relatedSeries } from './query.ts';
 import type { Outcome, Points } from './read.ts';
 import type { Span } from './windows.ts';
@@ -63,6 +63,7 @@ export interface SilenceInput {
   readonly periodMs: number;
   readonly delayMs: number;
   readonly knownEnd: EpochMs | null;
+  readonly beside: Beside;
 }
 
 /** `requests_silent_seconds` of a target; null where its requests were not read completely or never had a value. */
@@ -73,7 +74,7 @@ export function assembleSilence(
   const points = requests.map((one) => completePoints(one, input.outcomes));
   if (requests.length === 0 || points.includes(null)) return null;
   const complete = points.filter((each) => each !== null);
-  const silent = silence(complete, input.span, input.stepMs, input.knownEnd);
+  const silent = silence(complete, input.span, input.stepMs, input.knownEnd, input.beside);
   const given = columns(silent.points, 1, null, input.stepMs);
   const { target, periodMs, delayMs } = input;
   const head = { target, signal: 'requests_silent_seconds', labels: {}, unit: 's' as const, periodMs, delayMs };

@@ -11,6 +11,7 @@ import { planBatches } from './plan.ts';
 import { type MetricSeries, wildcards } from './query.ts';
 import { type Outcome, type Points, readBatch } from './read.ts';
 import { type Span, settledEnd } from './windows.ts';
+import { besideOf } from './witness.ts';
 
 const RETENTION_MS = 63 * 24 * 60 * 60_000;
 const STEP_MS = 300_000;
@@ -28,7 +29,10 @@ export interface HistoryInput {
   readonly onRead?: (series: MetricSeries, span: Span, newestEnd: EpochMs | null) => void;
 }
 
-/** Samples are at every 300 s (or period, if longer), counts as of one period of the poll, which `periodMs` names. */
+/**
+ * Samples are at every 300 s (or period, if longer), which their `periodMs` says; counts are as of one period of the poll,
+ * so that they are the mean of as many.
+ */
 export async function* readHistory(input: HistoryInput, signal: AbortSignal): AsyncGenerator<readonly Series[]> {
   const { aws, periodMs, settleMs, now } = input;
   const stepMs = stepOf(periodMs);
@@ -44,7 +48,7 @@ export async function* readHistory(input: HistoryInput, signal: AbortSignal): As
     const given = assemble({
       series,
       outcomes,
-      periodMs: () => periodMs,
+      periodMs: () => stepMs,
       stepMs: () => stepMs,
       delayMs: 0,
       sumScale: periodMs / stepMs,
@@ -55,9 +59,10 @@ export async function* readHistory(input: HistoryInput, signal: AbortSignal): As
       outcomes,
       span,
       stepMs,
-      periodMs,
+      periodMs: stepMs,
       delayMs: 0,
       knownEnd: null,
+      beside: besideOf({ series, outcomes, stepMs: () => stepMs, seenEnd: () => null }),
     })?.series;
     const portion = silent == null ? given : [...given, silent];
     if (portion.length > 0) yield portion;

@@ -17,6 +17,7 @@ import { type CloudWatchTarget, type MetricSeries, relatedSeries, type SignalQue
 import { type BatchResult, type Outcome, readBatch } from './read.ts';
 import { type MetricState, type PollState, UNKNOWN_METRIC } from './state.ts';
 import { LOOK_BACK_MS, REREAD_MS, type Span, settledEnd, spanOf } from './windows.ts';
+import { besideOf } from './witness.ts';
 
 export interface PollInput {
   readonly aws: Aws;
@@ -93,6 +94,8 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
   const second = await readAll(input, secondWanted, signal);
 
   const outcomes = new Map([...first.outcomes, ...second.outcomes]);
+  const periods = new Map([...firstWanted, ...proofs, ...secondWanted].map((one) => [one.series.id, one]));
+  const periodOf = (one: MetricSeries): number => periods.get(one.id)?.periodMs ?? periodMs;
   // Before the watermarks move: they tell whether requests were read without a gap.
   const requestsOf = new Map(
     firstWanted.filter((one) => one.series.query.signal === 'requests').map((one) => [one.series.target, one]),
@@ -103,15 +106,15 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
     const { span } = requests;
     const knownEnd = knownRequestsEnd(state, requests.series, span);
     const steps = { stepMs: periodMs, periodMs, delayMs: input.delayMs };
-    const result = assembleSilence({ target, series: list, outcomes, span, ...steps, knownEnd });
+    const seenEnd = ({ id }: MetricSeries): EpochMs | null => state.metrics.get(id)?.seenEnd ?? null;
+    const beside = besideOf({ series: list, outcomes, stepMs: periodOf, seenEnd });
+    const result = assembleSilence({ target, series: list, outcomes, span, ...steps, knownEnd, beside });
     if (result === null) return [];
     if (result.newestEnd !== null) state.requestsEnd.set(target, result.newestEnd);
     return result.series === null ? [] : [result.series];
   });
-  const periods = new Map([...firstWanted, ...proofs, ...secondWanted].map((one) => [one.series.id, one]));
   for (const [id, { periodMs: period, span }] of periods) settle(state, id, outcomes.get(id), span, period, now);
 
-  const periodOf = (one: MetricSeries): number => periods.get(one.id)?.periodMs ?? periodMs;
   const given = [...byTarget.values()].flatMap((list) =>
     assemble({
       series: list,
@@ -174,7 +177,7 @@ function proofWatermarks(
   return oldest;
 }
 
-/** Mean number of samples in a period; null when they were not seen now. */
+/** Mean number of samples in a period; null when they were not seen now, or there were none to tell a rate by. */
 function recentRate(
   samples: readonly MetricSeries[],
   outcomes: ReadonlyMap<string, Outcome>,
@@ -189,7 +192,7 @@ function recentRate(
       if (at >= span.from && at < span.to) sum += points.values[i]! * one.query.scale;
     });
   }
-  return sum / ((span.to - span.from) / periodMs);
+  return sum === 0 ? null : sum / ((span.to - span.from) / periodMs);
 }
 
 /** After a pause that was longer than what is read again, nobody knows: silence is measured from where reading begins. */

@@ -5,7 +5,7 @@ import { CLOUDWATCH_SIGNALS } from '../signals.ts';
 import { absenceBlindness, failureBlindness } from './blind.ts';
 import { costsOf } from './cost.ts';
 import { pickValues } from './discover.ts';
-import { fillZeros, silence } from './fill.ts';
+import { type Beside, fillZeros, silence } from './fill.ts';
 import { stepOf } from './history.ts';
 import { choosePeriod, type Multiple } from './period-choice.ts';
 import { batchInput, MAX_POINTS, planBatches } from './plan.ts';
@@ -166,6 +166,39 @@ describe('silence of requests', () => {
     expect(read(points({}), null)).toEqual({ silent: [], from: undefined, newestEnd: null });
     // Published and zero is no request.
     expect(read(points({ '14:01': 0 }), null).silent).toEqual([]);
+  });
+
+  const last = { '14:00': 5 };
+  const readBeside = (beside: Beside) => {
+    const { points: found, newestEnd } = silence([points(last)], span, MINUTE, null, beside);
+    return { silent: found.values, newestEnd };
+  };
+  const none: Beside['proofs'] = [];
+
+  test('is said only as far as something that is always published has come', () => {
+    expect(readBeside({ witnessEnd: at('14:04:00'), proofs: none }).silent).toEqual([0, 60, 120, 180]);
+    expect(readBeside({ witnessEnd: at('14:02:00'), proofs: none }).silent).toEqual([0, 60]);
+    // All of CloudWatch is late: nothing but the requests that did come.
+    expect(readBeside({ witnessEnd: at('13:50:00'), proofs: none }).silent).toEqual([0]);
+  });
+
+  test('without anything that is always published it is said from a quarter of an hour on', () => {
+    expect(readBeside({ witnessEnd: null, proofs: none }).silent).toEqual([0]);
+    const { points: found } = silence([points({})], span, MINUTE, at('13:47:00'), { witnessEnd: null, proofs: none });
+    expect(found.values).toEqual([900, 960, 1020]);
+  });
+
+  test('requests that are proved by their response times were not missing', () => {
+    const proofs = [{ points: points({ '14:02': 0.2 }), periodMs: MINUTE }];
+    expect(readBeside({ witnessEnd: at('14:04:00'), proofs })).toEqual({
+      silent: [0, 60, 0, 60],
+      newestEnd: at('14:03:00'),
+    });
+    // Of a longer period with a request that is known, nothing more is known.
+    const long = [{ points: points({ '14:00': 0.2 }), periodMs: 4 * MINUTE }];
+    expect(readBeside({ witnessEnd: at('14:04:00'), proofs: long }).silent).toEqual([0, 60, 120, 180]);
+    const errors = [{ points: points({ '14:03': 0 }), periodMs: MINUTE }];
+    expect(readBeside({ witnessEnd: at('14:04:00'), proofs: errors }).silent).toEqual([0, 60, 120, 180]);
   });
 
   test('a late request corrects what was said before', () => {

@@ -436,10 +436,65 @@ describe('the budget', () => {
     expect(warnings).toHaveLength(1);
   });
 
+  const minutesRead = async (source: ReturnType<typeof sourceOf>, minutes: number): Promise<readonly number[]> => {
+    const found: number[] = [];
+    for (let minute = 0; minute < minutes; minute += 1) {
+      const before = calls('GetMetricData').length;
+      await poll(source, T0 + minute * MINUTE);
+      if (calls('GetMetricData').length > before) found.push(minute);
+    }
+    return found;
+  };
+
+  test('does not make a look that failed wait for the next one', async () => {
+    const source = sourceOf([api], { budgetUsdPerMonth: 3 });
+    await poll(source, T0);
+    const pace = source.costs().pollSeconds / 60;
+    world.fail = ({ operation }) => (operation === 'GetMetricData' ? wireError('AccessDeniedException') : null);
+    await expect(poll(source, T0 + pace * MINUTE)).rejects.toThrow();
+    await expect(poll(source, T0 + (pace + 1) * MINUTE)).rejects.toThrow();
+    world.fail = () => null;
+    expect((await poll(source, T0 + (pace + 2) * MINUTE)).series).not.toEqual([]);
+    expect((await poll(source, T0 + (pace + 3) * MINUTE)).series).toEqual([]);
+  });
+
+  test('is not spent on what keeps failing beside what is read', async () => {
+    const source = sourceOf([api], { budgetUsdPerMonth: 3 });
+    world.status = (metric) => (metric === 'CPUUtilization' ? 'InternalError' : 'Complete');
+    const looks = await minutesRead(source, 16);
+    const pace = source.costs().pollSeconds / 60;
+    expect(looks).toEqual([0, 1, 2, 3, 3 + pace, 3 + 2 * pace, 3 + 3 * pace].filter((minute) => minute < 16));
+  });
+
   test('that is too small for one look in 15 minutes is overrun, and that is said', async () => {
     const source = sourceOf([api], { budgetUsdPerMonth: 0.01 });
     await poll(source, T0);
     expect(source.costs()).toMatchObject({ pollSeconds: 900, overBudget: true });
+  });
+});
+
+describe('values that come late', () => {
+  const late = (metrics: RegExp, from: number) => (metric: string, at: number) =>
+    at < from / 1000 || !metrics.test(metric) ? base(metric) : null;
+
+  test('are no silence while the hosts of the same target group are late too', async () => {
+    const source = sourceOf([api]);
+    await poll(source, T0);
+    world.value = late(/./, T0 - 150_000);
+    const { series } = await poll(source, T0 + 8 * MINUTE);
+    expect(find(series, 'requests_silent_seconds')?.values.at(-1)).toBe(0);
+    // Metrics of another namespace may be in time.
+    world.value = late(/Request|Response|Host/, T0 - 150_000);
+    const { series: next } = await poll(source, T0 + 9 * MINUTE);
+    expect(find(next, 'requests_silent_seconds')?.values.at(-1)).toBe(0);
+  });
+
+  test('are no silence while response times prove requests', async () => {
+    const source = sourceOf([api]);
+    await poll(source, T0);
+    world.value = late(/RequestCount/, T0 - 150_000);
+    const { series } = await poll(source, T0 + 10 * MINUTE);
+    expect(find(series, 'requests_silent_seconds')?.values.at(-1)).toBe(0);
   });
 });
 

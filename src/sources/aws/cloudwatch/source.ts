@@ -41,6 +41,8 @@ export interface CloudWatchSource extends Source {
 const GROUP = 'cloudwatch';
 /** Lookups of wildcards at the start of a history: there is no poll that waits. */
 const HISTORY_LOOKUPS = 1000;
+/** Times in a row that a look of which only a part failed is repeated at once: what it did read was paid for. */
+const RETRIES = 3;
 
 export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSource {
   const { name, aws, targets, budgetUsdPerMonth, pollSeconds, log } = options;
@@ -49,7 +51,9 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
   const discovery = createDiscovery(aws, log);
   let state = createState();
   let blind: readonly Blindness[] = [];
+  /** When the last look was made that need not be repeated. */
   let polledAt: EpochMs | null = null;
+  let retries = 0;
   let costs = project(discovery.expand(targets));
   let told = '';
 
@@ -87,6 +91,14 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
     told = level;
   }
 
+  /** Under a stretched pace one failed call must not cost a whole period. A look that failed altogether costs nothing. */
+  function isToRepeat(nothingRead: boolean): boolean {
+    // Queries that are refused as such have their own, longer pause.
+    const failing = [...state.metrics.values()].some((one) => one.failure !== null && one.invalidAt === null);
+    retries = !failing ? 0 : nothingRead ? retries : retries + 1;
+    return failing && (nothingRead || retries <= RETRIES);
+  }
+
   /** Half a poll early is in time: schedules jitter. */
   const isTooEarly = (now: EpochMs): boolean =>
     costs.stretched &&
@@ -96,7 +108,6 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
 
   async function poll(now: EpochMs, signal: AbortSignal): Promise<PollResult> {
     if (isTooEarly(now)) return { series: [], changes: [], blind };
-    polledAt = now;
     await discovery.refresh(targets, now, signal);
     const series = discovery.expand(targets);
     const { lookedUp } = discovery;
@@ -104,6 +115,7 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
     const input = { aws, series, targets, lookedUp, state, periodMs, settleMs, delayMs, now };
     const result = await pollOnce(input, signal);
     forgetOthers(state, new Set(series.map((one) => one.id)), new Set(series.map(seriesKey)));
+    if (!isToRepeat(result.error !== null)) polledAt = now;
     costs = project(series);
     tell(costs);
     blind = [...result.blind, ...discovery.blind()];
@@ -115,6 +127,7 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
   return {
     name,
     groups: [GROUP],
+    targets: targets.map(({ target }) => target),
     poll: async (group, now, signal) => {
       if (group !== GROUP) throw new RunbookdError('AWS_FAILED', [name, group, 'no such poll group']);
       return poll(now, signal);

@@ -7,8 +7,6 @@ import type { EcsDeployment } from '../../../model/aws.ts';
 import type { EpochMs, Interval } from '../../../model/glossary.ts';
 import { deploymentOf } from './event-kind.ts';
 import { inProgress, rolloutOf, type ServiceFacts } from './facts.ts';
-import type { Rollback } from './rollbacks.ts';
-import { isCrash } from './stop-kind.ts';
 import type { KeptStop } from './task-facts.ts';
 
 export type Told = 'started' | 'completed' | 'failed' | 'rolled_back';
@@ -32,8 +30,6 @@ export interface SeenDeployment {
 const MAX_DEPLOYMENTS = 50;
 /** Between "rolling back" and the deployment that does it. */
 const ROLLBACK_START_MS = 10_000;
-/** A revision that lived this long is not doubted for a crash. */
-const PROVEN_MS = 10 * 60_000;
 
 export const exactly = (at: EpochMs): Interval => ({ earliest: at, latest: at });
 export const ROLLING = /rolling back/i;
@@ -117,40 +113,4 @@ function previousOf(
     replaced?.version ??
     null
   );
-}
-
-/**
- * What to go back to: the newest other revision whose deployment completed, that was not taken back, and that ran for ten
- * minutes or without a crash. When nothing of that was seen, the revision of tasks that ran for ten minutes and were
- * replaced.
- */
-export function lastHealthyVersion(
-  version: string,
-  seen: readonly SeenDeployment[],
-  stopped: readonly KeptStop[],
-  rollbacks: readonly Rollback[],
-): string | null {
-  const failed = new Set([
-    ...seen.filter(({ failedAt, completedAt }) => failedAt !== null && completedAt === null).map((one) => one.version),
-    ...rollbacks.map(({ from }) => from),
-  ]);
-  const crashed = new Set(stopped.filter(isCrash).map((task) => task.version));
-  const lived = (one: SeenDeployment): number => {
-    const next = seen.find(({ createdAt }) => createdAt > one.createdAt)?.createdAt ?? Number.POSITIVE_INFINITY;
-    return one.completedAt === null ? 0 : next - one.completedAt.earliest;
-  };
-  const completed = seen
-    .filter((one) => one.completedAt !== null && one.version !== version && !failed.has(one.version))
-    .filter((one) => lived(one) >= PROVEN_MS || !crashed.has(one.version))
-    .toSorted((a, b) => b.createdAt - a.createdAt)[0];
-  if (completed !== undefined) return completed.version;
-  const replaced = stopped.find(
-    (task) =>
-      task.version !== version &&
-      !failed.has(task.version) &&
-      !isCrash(task) &&
-      task.startedAt !== null &&
-      task.stoppedAt - task.startedAt >= PROVEN_MS,
-  );
-  return replaced?.version ?? null;
 }

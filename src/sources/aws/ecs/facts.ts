@@ -20,6 +20,7 @@ export interface ServiceFacts {
   readonly deployments: readonly EcsDeployment[];
   /** Newest first, at most 100. */
   readonly events: readonly EcsEvent[];
+  readonly controller: EcsServiceAnswer['controller'];
   readonly circuitBreaker: EcsServiceAnswer['circuitBreaker'];
   /** ECS takes a failed deployment back by itself, by the circuit breaker or by an alarm. */
   readonly rollsBack: boolean;
@@ -40,6 +41,11 @@ const ROLLOUTS: Readonly<Record<string, EcsDeployment['rollout']>> = {
   IN_PROGRESS: 'in_progress',
   COMPLETED: 'completed',
   FAILED: 'failed',
+};
+
+const CONTROLLERS: Readonly<Record<string, ServiceFacts['controller']>> = {
+  CODE_DEPLOY: 'code-deploy',
+  EXTERNAL: 'external',
 };
 
 export function factsOf(service: Service): ServiceFacts {
@@ -67,6 +73,7 @@ export function factsOf(service: Service): ServiceFacts {
         return [{ at, kind: eventKindOf(message), message: redactAws(message) }];
       })
       .toSorted((a, b) => b.at - a.at),
+    controller: CONTROLLERS[service.deploymentController?.type ?? ''] ?? 'ecs',
     circuitBreaker:
       breaker === undefined ? null : { enabled: breaker.enable ?? false, rollback: breaker.rollback ?? false },
     rollsBack:

@@ -3,11 +3,11 @@
 import type { EcsServiceAnswer } from '../../../model/aws.ts';
 import type { EpochMs } from '../../../model/glossary.ts';
 import type { Window } from '../../../model/question.ts';
-import { lastHealthyVersion } from './deployments.ts';
 import type { ServiceFacts } from './facts.ts';
 import { publicTask, type ServiceMemory, versionsByDeployment } from './memory.ts';
 import { noteRollbacks, type Rollback } from './rollbacks.ts';
 import type { KeptStop } from './task-facts.ts';
+import { servedVersions } from './versions.ts';
 
 const MAX_EVENTS = 50;
 const MAX_TASKS = 200;
@@ -42,7 +42,8 @@ export function serviceAnswer(
     taskCpuUnits: memory.size?.cpuUnits ?? null,
     taskMemoryMiB: memory.size?.memoryMiB ?? null,
     version: facts.version,
-    lastHealthyVersion: lastHealthyVersion(facts.version, memory.deployments, memory.stopped, rollbacks),
+    controller: facts.controller,
+    versions: servedVersions(memory, facts, rollbacks),
     deployments: facts.deployments,
     rolledBack: rolledBack === undefined ? null : publicRollback(rolledBack),
     circuitBreaker: facts.circuitBreaker,

@@ -95,14 +95,11 @@ export const errorFaults: readonly ServiceFault[] = [
       ...errorRate('payment', 'external-service'),
       variant: 'down',
       on: 'stripe',
-      commands: ['npm run flags:disable -- --flag=stripe_enabled', '{statusUrl}'],
+      commands: ['npm run flags:disable -- --flag=stripe_enabled'],
       says: [/api\.stripe\.com/, /Elevated errors on the API/],
     },
     also: stripeFindings,
-    inject: (world) => {
-      const active = stripeDown(world, true);
-      return { ...active, facts: { ...active.facts, statusUrl: world.vendors.stripe.url } };
-    },
+    inject: (world) => stripeDown(world, true),
   },
   {
     name: 'errors-stripe-down-unsaid',

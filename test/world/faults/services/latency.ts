@@ -55,7 +55,7 @@ export const latencyFaults: readonly ServiceFault[] = [
     title: 'a campaign brings two and a half times the usual visitors to search, and its tasks have no CPU left',
     expect: {
       ...latency('search', 'traffic-surge'),
-      commands: ['aws ecs update-service', '--service search-service --desired-count 8'],
+      commands: ['aws ecs update-service', '--service search-service --desired-count 7'],
       says: [/the usual requests|before .*\/s/],
     },
     also: [load('search')],
@@ -190,7 +190,7 @@ export const loadFaults: readonly ServiceFault[] = [
       detector: 'high-cpu-memory',
       target: 'payment',
       cause: 'traffic-surge',
-      commands: ['--service payment-service --desired-count 8'],
+      commands: ['--service payment-service --desired-count 7'],
     },
     also: [latency('payment', '')],
     inject: (world) =>

@@ -81,7 +81,7 @@ export const manyFaults: readonly ServiceFault[] = [
       { detector: 'high-latency', target: 'api' },
     ],
     prepare: ({ fleet, ms, now }) => {
-      fleet.affect({ service: 'payment', from: now() - ms(3600), effects: { cpu: { add: 0.33 } } });
+      fleet.affect({ service: 'payment', from: now() - ms(3600), effects: { cpu: { add: 0.36 } } });
     },
     inject: (world) => stripeSlow(world, false),
   },

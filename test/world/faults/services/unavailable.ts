@@ -250,8 +250,8 @@ export const unavailableFaults: readonly ServiceFault[] = [
     'cpu',
     noRoom('cpu', { scalingFailure: null }),
     {
-      says: [/insufficient CPU/],
-      commands: ['aws autoscaling set-desired-capacity', '--auto-scaling-group-name rastup-prod-cluster'],
+      says: [/insufficient CPU/, /rastup-prod-cluster is at its maximum of 10/],
+      commands: ['aws ecs describe-clusters'],
     },
   ),
   roomless(

@@ -1,0 +1,137 @@
+/** Faults of the database as its services feel them: a real PostgreSQL pair, the real clock, periods of a second. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CloudWorld, cloudConfig, startCloud } from '../world/cloud.ts';
+import type { ServiceExpectation, ServiceFault } from '../world/faults/services/index.ts';
+import { serviceFaults } from '../world/faults/services/index.ts';
+import { type PostgresWorld, startPostgres } from '../world/postgres.ts';
+import { startWorkload, type Workload } from '../world/workload.ts';
+import { type Learned, realClock, type ServiceHarness, startServiceHarness } from './service-harness.ts';
+
+/** Minutes become seconds; statements are judged by calls in an interval. */
+const OPTIONS = {
+  'high-error-rate': { pollSeconds: 1, shortSeconds: 10, longSeconds: 60, clearSeconds: 3 },
+  'high-latency': { pollSeconds: 1, minimumSamples: 50, clearSeconds: 3 },
+  'high-cpu-memory': { pollSeconds: 1, clearSeconds: 3 },
+  'service-unavailable': { pollSeconds: 1, holdSeconds: 2, clearSeconds: 2 },
+  'health-check-failing': { pollSeconds: 1 },
+  'lock-contention': { pollSeconds: 1, holdSeconds: 1 },
+  'connection-pool-exhausted': { pollSeconds: 1, holdSeconds: 1 },
+  'database-unreachable': { pollSeconds: 1 },
+  'replication-lag': { pollSeconds: 2, warnBytes: 150_000, warnSeconds: 3 },
+  'slow-queries': {
+    pollSeconds: 1,
+    holdSeconds: 1,
+    clearSeconds: 1,
+    minCalls: 20,
+    minLifetimeCalls: 50,
+    spillBlocks: 50,
+    loadFloor: 0.5,
+  },
+};
+/** History comes in steps of five minutes: enough of them for a band, and for its spread. */
+const HISTORY_DAYS = 2;
+const CALM_SECONDS = 6;
+const CALM_STATEMENTS_SECONDS = 10;
+
+const isFound = (harness: ServiceHarness, { detector, target, cause, variant, on }: ServiceExpectation): boolean => {
+  const { diagnosis } = harness.firing(detector, target) ?? {};
+  const first = diagnosis?.causes[0];
+  return (
+    diagnosis?.verdict === 'cause' &&
+    first?.cause === cause &&
+    first.on === (on ?? target) &&
+    (first.variant ?? undefined) === variant
+  );
+};
+
+function storyOf(harness: ServiceHarness): string {
+  return harness.pipeline
+    .findings()
+    .map((one) => {
+      const causes = (one.diagnosis?.causes ?? [])
+        .slice(0, 4)
+        .map(({ cause, variant, on, confidence }) => `${cause}/${variant}@${on} ${confidence}`);
+      return `${one.detector} ${one.target} '${one.subject}' ${one.state}: ${one.symptom.headline} [${causes.join(', ')}]`;
+    })
+    .join('\n');
+}
+
+async function watching(world: CloudWorld, learned: Learned | undefined): Promise<ServiceHarness> {
+  const { primary, standby } = world.postgres!;
+  const config = cloudConfig(world, {
+    services: ['api', 'search'],
+    aws: { periodSeconds: 1, settleSeconds: 0 },
+    database: {
+      url: 'env:LIVE_DATABASE_URL',
+      ...(standby === undefined ? {} : { replicaUrl: 'env:LIVE_REPLICA_URL' }),
+    },
+    detectors: OPTIONS,
+  });
+  const env = { LIVE_DATABASE_URL: primary.monitorUrl, LIVE_REPLICA_URL: standby?.monitorUrl ?? '' };
+  const harness = await startServiceHarness({ clock: realClock, config, env, ...(learned ? { learned } : {}) });
+  if (learned === undefined) await harness.backfill(HISTORY_DAYS);
+  return harness;
+}
+
+async function makeSeeCure(fault: ServiceFault, world: CloudWorld): Promise<void> {
+  await fault.prepare?.(world);
+  await using harness = await watching(world, undefined);
+  await harness.seconds(fault.prepare === undefined ? CALM_SECONDS : CALM_STATEMENTS_SECONDS);
+  expect(harness.incidents(), storyOf(harness)).toEqual([]);
+
+  const active = await fault.inject(world);
+  const expected = [fault.expect, ...(fault.second === undefined ? [] : [fault.second])];
+  try {
+    const all = (): boolean => expected.every((one) => isFound(harness, one));
+    expect(await harness.seconds(40, all), storyOf(harness)).toBe(true);
+    const summaries = harness.incidents().map((one) => `${one.lead.target} ${one.lead.symptom.summary}`);
+    expect(harness.incidents(), `${summaries.join('\n')}\n${storyOf(harness)}`).toHaveLength(expected.length);
+    for (const one of expected) {
+      const commands = JSON.stringify(harness.firing(one.detector, one.target)!.diagnosis!.causes[0]!.mitigations);
+      for (const part of one.commands ?? []) {
+        expect(commands).toContain(part.replace(/\{(\w+)\}/g, (_, name: string) => String(active.facts[name])));
+      }
+    }
+  } finally {
+    await active.cure();
+  }
+  expect(await harness.seconds(60, () => harness.incidents().length === 0), storyOf(harness)).toBe(true);
+}
+
+const live = Object.values(serviceFaults).filter((one) => one.live === true);
+/** What grows tables, or takes the server away, has a world of its own. */
+const isAlone = ({ name }: ServiceFault): boolean => /query|n-plus-one|database|security/.test(name);
+
+// Real servers in real time on machines that others share: one more try is said by the runner, two failures fail.
+describe('faults of a database as its services feel them', { retry: 1 }, () => {
+  describe('a busy pair', () => {
+    let postgres: PostgresWorld;
+    let workload: Workload;
+    let world: CloudWorld;
+
+    beforeAll(async () => {
+      postgres = await startPostgres({ version: 18, standby: true });
+      workload = startWorkload(postgres.primary, { clients: 3, perSecond: 20 });
+      world = await startCloud({ postgres, publishDelayMs: 0, pace: 30 });
+    });
+    afterAll(async () => {
+      await world?.[Symbol.asyncDispose]();
+      await workload?.stop();
+      await postgres?.[Symbol.asyncDispose]();
+    });
+
+    test.each(live.filter((one) => !isAlone(one)))('$name: $title', (fault) => makeSeeCure(fault, world));
+  });
+
+  test.each(live.filter(isAlone))('$name: $title', async (fault) => {
+    await using postgres = await startPostgres({ version: 18 });
+    await using world = await startCloud({ postgres, publishDelayMs: 0, pace: 30 });
+    const workload = startWorkload(postgres.primary, { clients: 3, perSecond: 15 });
+    try {
+      await makeSeeCure(fault, world);
+    } finally {
+      await workload.stop();
+    }
+  });
+});

@@ -5,7 +5,7 @@ import { detector } from './database-unreachable.ts';
 
 const polls = (values: readonly number[]) => [reading('reachable', values, { unit: 'bool' })];
 const FIRING = polls([1, 1, 0, 0, 0]);
-const RDS = { ...TARGET, slots: { ...TARGET.slots, rdsInstance: 'rastup-prod' } };
+const RDS = { ...TARGET, slots: { ...TARGET.slots, rdsInstance: 'rastup-prod', region: 'us-east-1' } };
 
 const reach = (reason: ReachReason, step: ReachStep, over: Partial<ReachabilityAnswer> = {}): ReachabilityAnswer => ({
   at: NOW,
@@ -79,7 +79,7 @@ describeDetector(detector, {
       reach('refused', 'tcp', { message: 'connect ECONNREFUSED 10.0.3.7:5432' }),
       [
         /aws rds describe-db-instances --db-instance-identifier rastup-prod/,
-        /aws rds start-db-instance --db-instance-identifier rastup-prod$/,
+        /aws rds start-db-instance --region us-east-1 --db-instance-identifier rastup-prod$/,
       ],
       (diagnosis) => {
         expect(diagnosis.causes[0]!.evidence[0]).toMatchObject({
@@ -153,7 +153,7 @@ describeDetector(detector, {
       },
     ),
     case_('it takes connections and says nothing', 'hung', reach('hung', 'startup', { elapsedMs: 5_000 }), [
-      /aws rds reboot-db-instance --db-instance-identifier rastup-prod$/,
+      /aws rds reboot-db-instance --region us-east-1 --db-instance-identifier rastup-prod$/,
     ]),
     {
       name: 'a restart before the onset speaks for a stopped server, a failover after it does not',

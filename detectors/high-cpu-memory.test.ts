@@ -60,7 +60,8 @@ const service = (over: Partial<EcsServiceAnswer> = {}): EcsServiceAnswer => ({
   taskCpuUnits: 1024,
   taskMemoryMiB: 2048,
   version: 'api:511',
-  lastHealthyVersion: 'api:510',
+  controller: 'ecs',
+  versions: [{ version: 'api:510', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [
     {
       id: 'd1',
@@ -100,7 +101,8 @@ const deployed = (minutesAgo: number, over: Partial<Change> = {}): Change => ({
 const newVersion = (minutesAgo: number): EcsServiceAnswer =>
   service({
     version: 'api:512',
-    lastHealthyVersion: 'api:511',
+    controller: 'ecs',
+    versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
     deployments: [
       { ...service().deployments[0]!, version: 'api:512', createdAt: NOW - minutesAgo * MINUTE, updatedAt: NOW },
     ],

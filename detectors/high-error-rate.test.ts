@@ -48,6 +48,7 @@ const DB: Target = {
     host: 'main-db.internal',
     port: '5432',
     database: 'rastup',
+    region: 'us-east-1',
     rdsInstance: 'rastup-prod',
   },
 };
@@ -151,7 +152,8 @@ const ecs = (over: Partial<EcsServiceAnswer> = {}): EcsServiceAnswer => ({
   taskCpuUnits: 1024,
   taskMemoryMiB: 2048,
   version: 'api:511',
-  lastHealthyVersion: 'api:510',
+  controller: 'ecs',
+  versions: [{ version: 'api:510', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [deployment('api:511', NOW - 26 * 60 * MINUTE)],
   rolledBack: null,
   circuitBreaker: { enabled: true, rollback: true },
@@ -454,7 +456,8 @@ const NEW_VERSION = {
   ...CALM,
   'ecs.service': ecs({
     version: 'api:512',
-    lastHealthyVersion: 'api:511',
+    controller: 'ecs',
+    versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
     deployments: [
       deployment('api:512', DEPLOYED, { running: 3, rollout: 'in_progress' }),
       deployment('api:511', NOW - 26 * 60 * MINUTE, { status: 'ACTIVE', running: 3 }),

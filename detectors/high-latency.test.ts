@@ -45,6 +45,7 @@ const DEPENDENCIES: readonly Target[] = [
     slots: {
       psql: 'psql -h main-db.internal -U admin -d rastup',
       database: 'rastup',
+      region: 'us-east-1',
       rdsInstance: 'rastup-prod',
     },
   },
@@ -161,7 +162,8 @@ const service = (over: Partial<EcsServiceAnswer> = {}): EcsServiceAnswer => ({
   taskCpuUnits: 1024,
   taskMemoryMiB: 2048,
   version: 'api:511',
-  lastHealthyVersion: 'api:510',
+  controller: 'ecs',
+  versions: [{ version: 'api:510', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [PRIMARY],
   rolledBack: null,
   circuitBreaker: { enabled: true, rollback: true },
@@ -176,7 +178,8 @@ const service = (over: Partial<EcsServiceAnswer> = {}): EcsServiceAnswer => ({
 const newVersion = (minutesAgo: number): EcsServiceAnswer =>
   service({
     version: 'api:512',
-    lastHealthyVersion: 'api:511',
+    controller: 'ecs',
+    versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
     deployments: [{ ...PRIMARY, version: 'api:512', createdAt: NOW - minutesAgo * MINUTE, updatedAt: NOW }],
     tasks: six(() => ({ version: 'api:512', startedAt: NOW - (minutesAgo - 1) * MINUTE })),
   });

@@ -38,6 +38,7 @@ const DB: Target = {
     host: 'main-db.internal',
     port: '5432',
     database: 'rastup',
+    region: 'us-east-1',
     rdsInstance: 'rastup-prod',
   },
 };

@@ -48,6 +48,7 @@ const DB: Target = {
     host: 'main-db.internal',
     port: '5432',
     database: 'rastup',
+    region: 'us-east-1',
     rdsInstance: 'rastup-prod',
   },
 };
@@ -174,7 +175,8 @@ const ecs = (over: Partial<EcsServiceAnswer> = {}): EcsServiceAnswer => ({
   taskCpuUnits: 1024,
   taskMemoryMiB: 2048,
   version: 'api:511',
-  lastHealthyVersion: 'api:510',
+  controller: 'ecs',
+  versions: [{ version: 'api:510', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [deployment('api:511', NOW - 26 * HOUR)],
   rolledBack: null,
   circuitBreaker: { enabled: true, rollback: true },
@@ -507,7 +509,8 @@ const unreachable = (variant: string, answer: ReachabilityAnswer, commands: read
 /** Brought out just before its tasks began to fail. */
 const NEW = {
   version: 'api:512',
-  lastHealthyVersion: 'api:511',
+  controller: 'ecs' as const,
+  versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [deployment('api:512', ONSET - 4 * MINUTE, { running: 0, failed: 7, rollout: 'in_progress' as const })],
 };
 
@@ -704,7 +707,7 @@ describeDetector(detector, {
     crash('out-of-memory', [/--desired-status STOPPED/, /--force-new-deployment/, /metrics:memory/]),
     crash('essential-container-exited', [
       /describe-tasks --region us-east-1 --cluster rastup-prod --tasks 00000000c0ffee00c0ffee00c0ffee00 /,
-      /^aws ecs update-service --region us-east-1 --cluster rastup-prod --service api-service --desired-count 6 --force-new-deployment$/,
+      /^aws ecs update-service --region us-east-1 --cluster rastup-prod --service api-service --force-new-deployment$/,
     ]),
     crash('health-check-failed', [/^curl -sS -v -m 10 https:\/\/api\.rastup\.com\/health$/, /describe-target-health/]),
     crash('image-pull', [/stoppedReason/]),
@@ -750,7 +753,8 @@ describeDetector(detector, {
         ...CALM,
         'ecs.service': ecs({
           version: 'api:512',
-          lastHealthyVersion: 'api:511',
+          controller: 'ecs',
+          versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
           deployments: [deployment('api:512', ONSET - 2 * MINUTE)],
           tasks: running('api:512'),
         }),
@@ -795,7 +799,8 @@ describeDetector(detector, {
         ...CALM,
         'ecs.service': ecs({
           version: 'api:512',
-          lastHealthyVersion: 'api:511',
+          controller: 'ecs',
+          versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
           circuitBreaker: { enabled: false, rollback: false },
           deployments: [
             deployment('api:512', NOW - 42 * MINUTE, {
@@ -832,7 +837,8 @@ describeDetector(detector, {
         ...CALM,
         'ecs.service': ecs({
           version: 'api:512',
-          lastHealthyVersion: 'api:511',
+          controller: 'ecs',
+          versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
           deployments: [
             deployment('api:512', NOW - 6 * MINUTE, { running: 0, pending: 1, failed: 6, rollout: 'in_progress' }),
             deployment('api:511', NOW - 26 * HOUR, { status: 'ACTIVE' }),

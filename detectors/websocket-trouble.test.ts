@@ -214,7 +214,10 @@ describeDetector(detector, {
         ...CALM,
         'ecs.service': ecs('websocket', {
           version: 'websocket:512',
-          lastHealthyVersion: 'websocket:512',
+          controller: 'ecs',
+          versions: [
+            { version: 'websocket:512', completedAt: null, servedFrom: null, servedUntil: null, failed: false },
+          ],
           deployments: newVersion('websocket')['ecs.service'].deployments,
           tasks: newVersion('websocket')['ecs.service'].tasks.map((one) => ({
             ...one,

@@ -55,6 +55,7 @@ export const DB: Target = {
     host: 'main-db.internal',
     port: '5432',
     database: 'rastup',
+    region: 'us-east-1',
     rdsInstance: 'rastup-prod',
   },
 };
@@ -161,7 +162,8 @@ export const ecs = (name: string, over: Partial<EcsServiceAnswer> = {}): EcsServ
   taskCpuUnits: 1024,
   taskMemoryMiB: 2048,
   version: `${name}:511`,
-  lastHealthyVersion: `${name}:510`,
+  controller: 'ecs',
+  versions: [{ version: `${name}:510`, completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [deployment(`${name}:511`, NOW - 26 * 60 * MINUTE)],
   rolledBack: null,
   circuitBreaker: { enabled: true, rollback: true },
@@ -501,7 +503,8 @@ export function newVersion(name = 'api', message: LogTemplate | null = TYPE_ERRO
     ...calm(name),
     'ecs.service': ecs(name, {
       version: next,
-      lastHealthyVersion: previous,
+      controller: 'ecs',
+      versions: [{ version: previous, completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
       deployments: [
         deployment(next, DEPLOYED, { running: 3, rollout: 'in_progress' as never }),
         deployment(previous, NOW - 26 * 60 * MINUTE, { status: 'ACTIVE', running: 3 }),

@@ -70,7 +70,8 @@ export const connectionPoolMitigations: Readonly<Record<string, Mitigation>> = {
     risk: 'disruptive',
     riskText:
       'the tasks of the service are replaced one after another; requests in flight are drained; there is no undo',
-    command: 'aws ecs update-service --region {region} --cluster {cluster} --service {ecsService} --force-new-deployment',
+    command:
+      'aws ecs update-service --region {region} --cluster {cluster} --service {ecsService} --force-new-deployment',
     verify: USED,
   },
   'pool-settings': {

@@ -33,7 +33,8 @@ const ecs = (stopped: readonly StoppedTask[], deployedAt = T0 - 3 * DAY): EcsSer
     running: 0,
     pending: 1,
     version: 'api:512',
-    lastHealthyVersion: 'api:511',
+    controller: 'ecs',
+    versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
     deployments: [{ status: 'PRIMARY', version: 'api:512', createdAt: deployedAt }],
     stopped,
   }) as unknown as EcsServiceAnswer;
@@ -77,7 +78,10 @@ test.each([
 describe('a restart brings the same version again', () => {
   const one = stop('essential-container-exited');
   test('where the version is days old it may help', () => {
-    expect(judge('essential-container-exited', ecs([one])).slots).toEqual({ stoppedTask: 'c0ffee00', presentCount: 6 });
+    expect(judge('essential-container-exited', ecs([one])).slots).toEqual({
+      stoppedTask: 'c0ffee00',
+      forceNewDeployment: 'force-new-deployment',
+    });
   });
   test('where the version is new, only going back helps', () => {
     expect(judge('essential-container-exited', ecs([one], T0 - 10 * MINUTE)).slots).toEqual({
@@ -87,9 +91,11 @@ describe('a restart brings the same version again', () => {
   });
   test('where tasks of the version before stop too, it is not the version', () => {
     const stops = [one, stop('essential-container-exited', { version: 'api:511' })];
-    expect(judge('essential-container-exited', ecs(stops, T0 - 10 * MINUTE)).slots).toHaveProperty('presentCount');
+    expect(judge('essential-container-exited', ecs(stops, T0 - 10 * MINUTE)).slots).toHaveProperty(
+      'forceNewDeployment',
+    );
   });
   test('a deployment after it began was an attempt to help', () => {
-    expect(judge('essential-container-exited', ecs([one], T0 + 2 * MINUTE)).slots).toHaveProperty('presentCount');
+    expect(judge('essential-container-exited', ecs([one], T0 + 2 * MINUTE)).slots).toHaveProperty('forceNewDeployment');
   });
 });

@@ -203,7 +203,11 @@ function isVersionCause(ecs: EcsServiceAnswer, stops: readonly StoppedTask[], fa
   const age = primary === null ? DAY_MS : facts.onset.latest - primary.createdAt;
   // A minute of grace: the deployment itself can be the onset. What was brought out later was an attempt to help.
   const isYoung = age >= -60_000 && age < DAY_MS;
-  return isYoung && healthyVersionBefore(ecs, facts.onset) !== ecs.version && stops.every((task) => task.version === ecs.version);
+  return (
+    isYoung &&
+    healthyVersionBefore(ecs, facts.onset) !== ecs.version &&
+    stops.every((task) => task.version === ecs.version)
+  );
 }
 
 function stoppedProbe(variant: CrashedVariant, spec: Spec): AnyProbe {

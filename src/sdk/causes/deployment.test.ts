@@ -44,7 +44,8 @@ const ecs = (createdAt: number, over: Partial<EcsServiceAnswer> = {}): EcsServic
   taskCpuUnits: null,
   taskMemoryMiB: null,
   version: 'api:512',
-  lastHealthyVersion: 'api:511',
+  controller: 'ecs',
+  versions: [{ version: 'api:511', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
   deployments: [
     {
       id: 'ecs-svc/1',
@@ -138,8 +139,15 @@ describe('what runs', () => {
   });
 
   test('there is none to go back to where the one before is the same, or is not known', () => {
-    expect(judge(ecs(T0 - MINUTE, { lastHealthyVersion: 'api:512' })).slots).toBeUndefined();
-    expect(judge(ecs(T0 - MINUTE, { lastHealthyVersion: null })).slots).toBeUndefined();
+    expect(
+      judge(
+        ecs(T0 - MINUTE, {
+          controller: 'ecs',
+          versions: [{ version: 'api:512', completedAt: null, servedFrom: null, servedUntil: null, failed: false }],
+        }),
+      ).slots,
+    ).toEqual({});
+    expect(judge(ecs(T0 - MINUTE, { controller: 'ecs', versions: [] })).slots).toEqual({});
   });
 });
 

@@ -66,7 +66,7 @@ export function versionBeforeProbe({ ifBefore, ifNone }: VersionWeights): AnyPro
         primary !== null && gap >= 0 && gap <= NEAR_MS
           ? {
               text: `${safeName(primary.version, 60)} was brought out ${duration(Math.round(gap / 1000))} before it began`,
-              previous: healthyVersionBefore(ecs, facts.onset),
+              previous: ecs === null ? null : healthyVersionBefore(ecs, facts.onset),
             }
           : null;
       const before = versionBefore(changes, facts) ?? seen ?? takenBack(ecs, facts);

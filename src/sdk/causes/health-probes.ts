@@ -5,6 +5,7 @@ import type { AnyProbe } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { milliseconds, percent, plural, safeName } from '../format.ts';
+import { restartSlots } from './healthy-version.ts';
 import {
   ecsQuestion,
   FEW_MESSAGES,
@@ -167,7 +168,8 @@ export function tasksRunProbe(): AnyProbe {
         const text = `${plural(ends.length, 'task')} stopped by themselves`;
         return opposes(3, `${observed}; ${text}`, { headline: text });
       }
-      return running >= desired ? supports(0.7, observed) : neutral(observed);
+      const slots = restartSlots(ecs);
+      return running >= desired ? supports(0.7, observed, { slots }) : neutral(observed, { slots });
     },
   });
 }

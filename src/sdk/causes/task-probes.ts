@@ -5,6 +5,7 @@ import type { Answered, AnyProbe, Facts } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, duration, percent, plural, safeName } from '../format.ts';
+import { restartSlots } from './healthy-version.ts';
 import { ecsQuestion, seriesQuestion } from './service-questions.ts';
 import {
   isUp,

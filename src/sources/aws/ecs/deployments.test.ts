@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
-import { lastHealthyVersion, noteDeployments, type SeenDeployment } from './deployments.ts';
+import { healthyVersionBefore } from '../../../sdk/causes/healthy-version.ts';
+import { noteDeployments, type SeenDeployment } from './deployments.ts';
 import { factsOf, inProgress, type ServiceFacts } from './facts.ts';
+import type { Rollback } from './rollbacks.ts';
 import { noteRollbacks } from './rollbacks.ts';
 import type { KeptStop } from './task-facts.ts';
 import { definitionArn, deployment, service } from './testdata.ts';
+import { servedVersions } from './versions.ts';
 
 const T = Date.UTC(2026, 10, 23, 14, 0, 0);
 const MINUTE = 60_000;
@@ -34,6 +37,20 @@ const stop = (version: string, startedAt: number, stoppedAt: number, kind: KeptS
   final: true,
   deployment: null,
 });
+
+/** What to go back to from api:3 when the trouble began at T. */
+const previousOf = (
+  deployments: readonly SeenDeployment[],
+  stopped: readonly KeptStop[],
+  rollbacks: readonly Rollback[] = [],
+): string | null => {
+  const versions = servedVersions(
+    { deployments: [...deployments], stopped: [...stopped], tasks: [] },
+    { deployments: [] },
+    rollbacks,
+  );
+  return healthyVersionBefore({ version: 'api:3', versions }, { earliest: T, latest: T });
+};
 
 const failedAt = { earliest: T, latest: T };
 const CRASH = stop('api:2', T - 58 * MINUTE, T - 57 * MINUTE, 'essential-container-exited');
@@ -77,13 +94,13 @@ test.each<[string, string | null, readonly SeenDeployment[], readonly KeptStop[]
     [stop('api:2', T - MINUTE, T, 'deployment'), stop('api:1', T - 600 * MINUTE, T, 'out-of-memory')],
   ],
 ])('what to go back to from api:3: %s', (_what, expected, deployments, stopped) => {
-  expect(lastHealthyVersion('api:3', deployments, stopped, [])).toBe(expected);
+  expect(previousOf(deployments, stopped)).toBe(expected);
 });
 
 test('a revision that was taken back is not gone back to', () => {
   const taken = { deployment: 'ecs-svc/9', at: failedAt, from: 'api:2', to: 'api:1', reason: 'alarm detected' };
   const all = [seen('api:1', T - 600 * MINUTE), seen('api:2', T - 60 * MINUTE)];
-  expect(lastHealthyVersion('api:3', all, [], [taken])).toBe('api:1');
+  expect(previousOf(all, [], [taken])).toBe('api:1');
 });
 
 const rollbacksOf = (facts: ServiceFacts, known: readonly SeenDeployment[]) => {

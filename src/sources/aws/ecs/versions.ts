@@ -31,9 +31,7 @@ export function servedVersions(
     const servedUntil = one.id === primary ? null : (seen[index - 1]?.createdAt ?? null);
     const isTaken = ({ deployment, from, at }: Rollback): boolean =>
       deployment === one.id ||
-      (from === one.version &&
-        at.latest >= one.createdAt &&
-        at.earliest <= (servedUntil ?? Number.POSITIVE_INFINITY));
+      (from === one.version && at.latest >= one.createdAt && at.earliest <= (servedUntil ?? Number.POSITIVE_INFINITY));
     return [
       {
         version: one.version,

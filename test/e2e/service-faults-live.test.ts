@@ -4,31 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CloudWorld, cloudConfig, startCloud } from '../world/cloud.ts';
 import type { ServiceExpectation, ServiceFault } from '../world/faults/services/index.ts';
 import { serviceFaults } from '../world/faults/services/index.ts';
+import { LIVE_OPTIONS } from '../world/faults/services/live-options.ts';
 import { type PostgresWorld, startPostgres } from '../world/postgres.ts';
 import { startWorkload, type Workload } from '../world/workload.ts';
 import { type Learned, realClock, type ServiceHarness, startServiceHarness } from './service-harness.ts';
 
-/** Minutes become seconds; statements are judged by calls in an interval. */
-const OPTIONS = {
-  'high-error-rate': { pollSeconds: 1, shortSeconds: 10, longSeconds: 60, clearSeconds: 3 },
-  'high-latency': { pollSeconds: 1, minimumSamples: 50, clearSeconds: 3 },
-  'high-cpu-memory': { pollSeconds: 1, clearSeconds: 3 },
-  'service-unavailable': { pollSeconds: 1, holdSeconds: 2, clearSeconds: 2 },
-  'health-check-failing': { pollSeconds: 1 },
-  'lock-contention': { pollSeconds: 1, holdSeconds: 1 },
-  'connection-pool-exhausted': { pollSeconds: 1, holdSeconds: 1 },
-  'database-unreachable': { pollSeconds: 1 },
-  'replication-lag': { pollSeconds: 2, warnBytes: 150_000, warnSeconds: 3 },
-  'slow-queries': {
-    pollSeconds: 1,
-    holdSeconds: 1,
-    clearSeconds: 1,
-    minCalls: 20,
-    minLifetimeCalls: 50,
-    spillBlocks: 50,
-    loadFloor: 0.5,
-  },
-};
 /** History comes in steps of five minutes: enough of them for a band, and for its spread. */
 const HISTORY_DAYS = 2;
 const CALM_SECONDS = 6;
@@ -66,7 +46,7 @@ async function watching(world: CloudWorld, learned: Learned | undefined): Promis
       url: 'env:LIVE_DATABASE_URL',
       ...(standby === undefined ? {} : { replicaUrl: 'env:LIVE_REPLICA_URL' }),
     },
-    detectors: OPTIONS,
+    detectors: LIVE_OPTIONS,
   });
   const env = { LIVE_DATABASE_URL: primary.monitorUrl, LIVE_REPLICA_URL: standby?.monitorUrl ?? '' };
   const harness = await startServiceHarness({ clock: realClock, config, env, ...(learned ? { learned } : {}) });

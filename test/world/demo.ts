@@ -13,7 +13,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, styleText } from 'node:util';
 import pg from 'pg';
 import { stringify } from 'yaml';
+import { cloudConfig, startCloud } from './cloud.ts';
 import { faults } from './faults/index.ts';
+import { serviceFaults } from './faults/services/index.ts';
+import { LIVE_OPTIONS } from './faults/services/live-options.ts';
 import { type PagerDutyLedger, startPagerDuty } from './pagerduty.ts';
 import type { ReceivedEvent } from './pagerduty-events.ts';
 import { freePort } from './ports.ts';
@@ -47,12 +50,23 @@ if (values.help) {
 }
 /** Faults that need another address than the world's own are for tests. */
 const shown = Object.values(faults).filter((fault) => fault.expect !== undefined && !/-(dns|tls)$/.test(fault.name));
+/** Those of services, which are watched through AWS; what takes half an hour in life is for tests. */
+const shownOfServices = Object.values(serviceFaults).filter((one) => one.slow !== true);
 if (values.list) {
-  const width = Math.max(...shown.map((fault) => fault.name.length));
-  for (const fault of shown) say(`${fault.name.padEnd(width)}  ${fault.title}`);
+  const all = [...shown, ...shownOfServices];
+  const width = Math.max(...all.map((one) => one.name.length));
+  for (const [title, list] of [
+    ['A database:', shown],
+    ['Services on ECS behind load balancers, with their database and vendors:', shownOfServices],
+  ] as const) {
+    say(paint('bold', title));
+    for (const one of list) say(`  ${one.name.padEnd(width)}  ${one.title}`);
+  }
   process.exit(0);
 }
-const fault = shown.find((one) => one.name === values.fault);
+const ofService = shownOfServices.find((one) => one.name === values.fault);
+const ofDatabase = shown.find((one) => one.name === values.fault);
+const fault = ofService ?? ofDatabase;
 if (fault === undefined || (values.version !== '15' && values.version !== '18')) {
   process.stderr.write(`no fault ${values.fault} or no version ${values.version}; see npm run demo -- --list\n`);
   process.exit(2);
@@ -76,13 +90,26 @@ const pagerduty = await startPagerDuty();
 stack.defer(() => pagerduty.close());
 const workload = startWorkload(world.primary, { replica: standby });
 stack.defer(() => workload.stop());
-await fault.prepare?.(world);
+const cloud =
+  ofService === undefined
+    ? null
+    : stack.use(
+        await startCloud({
+          postgres: world,
+          publishDelayMs: 0,
+          pace: 30,
+          ...(ofService.cluster === undefined ? {} : { cluster: ofService.cluster }),
+        }),
+      );
+if (cloud !== null) step('starting AWS on this machine: a fleet of five services with 14 days of history, two vendors');
+await ofDatabase?.prepare?.(world);
+if (cloud !== null) await ofService?.prepare?.(cloud);
 
 const directory = await mkdtemp(join(tmpdir(), 'runbookd-demo-'));
 stack.defer(() => rm(directory, { recursive: true, force: true }));
 const port = await freePort();
 const quick = { pollSeconds: 2, holdSeconds: 6 };
-const config = {
+const databaseOnly = {
   name: 'demo',
   store: { sqlite: join(directory, 'state.db') },
   http: { listen: `127.0.0.1:${port}` },
@@ -114,6 +141,21 @@ const config = {
     },
   },
 };
+/** A minute of life is two seconds here: periods, windows and holds are options. */
+const config =
+  cloud === null
+    ? databaseOnly
+    : {
+        ...cloudConfig(cloud, {
+          aws: { periodSeconds: 1, settleSeconds: 0 },
+          database: { url: 'env:DEMO_DATABASE_URL', replicaUrl: 'env:DEMO_REPLICA_URL' },
+          detectors: LIVE_OPTIONS,
+        }),
+        name: 'demo',
+        store: databaseOnly.store,
+        http: databaseOnly.http,
+        notify: databaseOnly.notify,
+      };
 const configFile = join(directory, 'demo.yaml');
 await writeFile(configFile, stringify(config));
 
@@ -128,6 +170,8 @@ const daemon = spawn(
       DEMO_DATABASE_URL: world.primary.monitorUrl,
       DEMO_REPLICA_URL: standby.monitorUrl,
       DEMO_ROUTING_KEY: ROUTING_KEY,
+      // Any key will do for the AWS of this machine; these are none.
+      ...(cloud === null ? {} : { AWS_ACCESS_KEY_ID: 'AKIADEMODEMODEMODEM0', AWS_SECRET_ACCESS_KEY: 'demo' }),
     },
   },
 );
@@ -144,19 +188,24 @@ if (before > 0) throw new Error(`${before} page(s) while all was healthy`);
 
 step(paint('bold', `fault: ${fault.title}`));
 const injecting = Date.now();
-const active = await fault.inject(world);
+const active =
+  cloud === null || ofService === undefined ? await ofDatabase!.inject(world) : await ofService.inject(cloud);
 stack.defer(() => active.cure());
 const { url: _secret, ...facts } = active.facts;
 step(
   `made after ${since()}${Object.keys(facts).length === 0 ? '' : `: ${JSON.stringify(facts)}`}; waiting for the page`,
 );
 
-const isOpen = (ledger: PagerDutyLedger): boolean => ledger.incidents.length > 0;
-const paged = (await pagerduty.waitFor(isOpen, PAGE_DEADLINE_MS)).incidents[0]!;
+const wanted = ofService?.second === undefined ? 1 : 2;
+const isOpen = (ledger: PagerDutyLedger): boolean => ledger.incidents.length >= wanted;
+const open = await pagerduty.waitFor(isOpen, PAGE_DEADLINE_MS);
+const paged = open.incidents[0]!;
 const pageAt = Date.now();
-say('');
-printPage(paged.events[0]!);
-say('');
+for (const incident of open.incidents) {
+  say('');
+  printPage(incident.events[0]!);
+  say('');
+}
 const fired = firedAt();
 const heldFor = fired === null ? '?' : ((fired - injecting) / 1000).toFixed(1);
 step(
@@ -165,7 +214,7 @@ step(
 );
 
 const command = commandOf(paged.events[0]!);
-if (command !== null && fault.expect?.detector === 'lock-contention') {
+if (command !== null && ofDatabase?.expect?.detector === 'lock-contention') {
   step('running the command of the page, as on-call would');
   await runSql(world.primary.adminUrl, command);
 } else {
@@ -248,14 +297,15 @@ function parse(line: string): Readonly<Record<string, unknown>> | null {
 }
 
 async function ready(url: string, child: ChildProcess): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  // The history of 14 days is read before.
+  const deadline = Date.now() + 90_000;
   while (Date.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`the daemon ended with exit code ${child.exitCode}`);
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => null);
     if (response?.ok === true) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error('the daemon was not ready within 20 s');
+  throw new Error('the daemon was not ready within 90 s');
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -81,12 +81,12 @@ function isAsEver({ value, band }: Sample): boolean {
   return band.ready && value <= band.upper;
 }
 
-/** Above its band now, and by as much as a rule of its own would ask for. */
+/** Above its band in two of the last three samples, the newest among them, by as much as a rule of its own would ask for. */
 function isWorse(reading: Reading | undefined, ratio: number, floor: number): boolean {
-  const newest = reading?.samples.at(-1);
-  if (newest === undefined || !newest.band.ready) return false;
-  const { value, band } = newest;
-  return value > band.upper && value >= ratio * band.expected && value - band.expected >= floor;
+  const last = (reading?.samples ?? []).slice(-3).map(({ value, band }) => {
+    return band.ready && value > band.upper && value >= ratio * band.expected && value - band.expected >= floor;
+  });
+  return last.at(-1) === true && last.filter(Boolean).length >= 2;
 }
 
 /** What was borne for so long without harm does not do harm now by itself. */

@@ -39,6 +39,7 @@ import type {
 import { clockTime, duration, messageOf, RunbookdError } from './model/index.ts';
 import { buildPage } from './notify/page.ts';
 import type { AnyDetector, Facts } from './sdk/detector.ts';
+import { sectionOf } from './targets.ts';
 
 export interface PipelineOptions {
   /** In pages and dedup keys. */
@@ -186,8 +187,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const unknown = { state: 'unknown', kind: 'series' } as const;
       if (byHand) {
         const kind = targetOf(question.target)?.kind ?? 'service';
-        const section = kind === 'dependency' ? 'dependencies' : `${kind}s`;
-        const grant = `${section}.${question.target}.signals.${signal}`;
+        const grant = `${sectionOf(kind)}.${question.target}.signals.${signal}`;
         return { ...unknown, because: 'not_configured', detail: 'not configured', grant };
       }
       return { ...unknown, because: 'no_data', detail: `${question.target} has no signal ${signal}` };
@@ -652,6 +652,11 @@ function configurationOf({ kind, target }: Question): string | null {
     'logs.errors': `services.${target}.logs`,
     'service.health': `services.${target}.health`,
     'vendor.status': `dependencies.${target}.statusPage`,
+    'search.engine': `searches.${target}`,
+    'search.fallback': `searches.${target}.opensearch`,
+    'cache.server': `caches.${target}`,
+    'errors.tracked': `services.${target}.sentry`,
+    'apm.request_time': `services.${target}.datadog`,
     'rds.instance': `databases.${target}.rds`,
     'rds.network': `databases.${target}.rds`,
   };

@@ -83,8 +83,12 @@ const live = Object.values(serviceFaults).filter((one) => one.live === true);
 /** What grows tables, or takes the server away, has a world of its own. */
 const isAlone = ({ name }: ServiceFault): boolean => /query|n-plus-one|database|security/.test(name);
 
-// Real servers in real time on machines that others share: one more try is said by the runner, two failures fail.
-describe('faults of a database as its services feel them', { retry: 1 }, () => {
+/**
+ * Minutes of real time with real servers: `npm run test:live`. One more try is said by the runner, two failures fail.
+ */
+const isWanted = process.env.LIVE === '1';
+
+describe.skipIf(!isWanted)('faults of a database as its services feel them (npm run test:live)', { retry: 1 }, () => {
   describe('a busy pair', () => {
     let postgres: PostgresWorld;
     let workload: Workload;

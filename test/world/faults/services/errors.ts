@@ -39,6 +39,7 @@ export function stripeDown(world: CloudWorld, onPage: boolean): ActiveFault {
 
 /** Whoever calls Stripe feels it. */
 export const stripeFindings = [
+  { detector: 'dependency-trouble', target: 'stripe' },
   { detector: 'high-error-rate', target: 'api' },
   { detector: 'high-latency', target: 'payment' },
   { detector: 'high-latency', target: 'api' },

@@ -2,7 +2,6 @@
 
 import { stripeDown, stripeFindings } from './errors.ts';
 import { befall, crashPace, paced, type ServiceFault } from './fault.ts';
-import { stripeSlow } from './latency.ts';
 import { gone } from './unavailable.ts';
 
 export const manyFaults: readonly ServiceFault[] = [
@@ -71,18 +70,5 @@ export const manyFaults: readonly ServiceFault[] = [
         });
         return {};
       }),
-  },
-  {
-    name: 'herring-busy',
-    title: 'CPU of payment has been at 85 % for an hour and nobody felt it; now Stripe answers a second later',
-    expect: { detector: 'high-latency', target: 'payment', cause: 'external-service', variant: 'slow', on: 'stripe' },
-    also: [
-      { detector: 'high-cpu-memory', target: 'payment' },
-      { detector: 'high-latency', target: 'api' },
-    ],
-    prepare: ({ fleet, ms, now }) => {
-      fleet.affect({ service: 'payment', from: now() - ms(3600), effects: { cpu: { add: 0.36 } } });
-    },
-    inject: (world) => stripeSlow(world, false),
   },
 ];

@@ -1,5 +1,5 @@
-import { failureKind, type LogTemplate, type Reading, type VendorStatusAnswer } from 'runbookd/sdk';
-import { type CaseAnswers, describeDetector, judge, unknownAnswer } from 'runbookd/testing';
+import { failureKind, type LogTemplate, type Reading, type Target, type VendorStatusAnswer } from 'runbookd/sdk';
+import { type CaseAnswers, describeDetector, diagnoseWith, judge, unknownAnswer } from 'runbookd/testing';
 import { expect, test } from 'vitest';
 import {
   alone,
@@ -12,6 +12,7 @@ import {
   MINUTE,
   ONSET,
   STRIPE,
+  service,
   status,
   template,
 } from '../test/cases/service.ts';
@@ -72,8 +73,35 @@ const NO_NAME = said('Error: getaddrinfo ENOTFOUND api.stripe.com', 'name-resolu
 const NO_TRUST = said('unable to get local issuer certificate: api.stripe.com', 'tls', 300);
 const NO_KEY = said('StripeAuthenticationError: Invalid API Key provided: api.stripe.com', 'authentication', 300);
 
+const CALLER = service('api', ['stripe', 'twilio']);
+/** Calls of the api as it counts them itself: those to Stripe and to Twilio, each p95 at the last five periods. */
+const seen = (stripe: number, twilio: number): readonly Reading[] =>
+  (
+    [
+      ['api.stripe.com', 0.2, stripe],
+      ['api.twilio.com', 0.3, twilio],
+    ] as const
+  ).map(([host, before, after]) =>
+    counts('dependency_latency_p95', before, [after, after, after, after, after], {
+      target: 'api',
+      unit: 's',
+      labels: { host },
+    }),
+  );
+const cpu = (before: number, after: number): Reading =>
+  counts('cpu', before, [after, after, after, after, after], { target: 'api', unit: 'ratio' });
+const SLOW = latency(1.9, 2, 2.1, 2, 2);
+
+/** Stripe has two hosts, each counted. */
+const TWO: Target = { ...STRIPE, hosts: ['api.stripe.com', 'files.stripe.com'] };
+const byHost = (signal: string, host: string, before: number, after: number, reason?: string): Reading =>
+  of(signal, before, [after, after, after, after, after], {
+    labels: { host, ...(reason === undefined ? {} : { reason }) },
+  });
+
 describeDetector(detector, {
   target: STRIPE,
+  dependencies: [CALLER],
   silent: [
     { name: 'all is well', readings: world() },
     { name: 'a minor incident', readings: world(page(1, 1, 1)) },
@@ -188,6 +216,32 @@ describeDetector(detector, {
       commands: [/status:external-services/, /flags:enable/],
       check: alone,
     },
+    {
+      name: 'it is slow, and the others whom we call are as fast as ever',
+      readings: [...world(SLOW), ...seen(2, 0.3), cpu(0.4, 0.4)],
+      answers: CALM,
+      first: { cause: 'external-service', variant: 'slow', on: 'stripe' },
+      atLeast: 0.9,
+      check: alone,
+    },
+    {
+      name: 'the caller has no CPU left: everybody whom it calls seems slow',
+      readings: [...world(SLOW), ...seen(2, 2.1), cpu(0.4, 0.97)],
+      answers: CALM,
+      first: { cause: 'service-saturated', variant: 'cpu', on: 'api' },
+      atLeast: 0.9,
+      commands: [/^npm run metrics:infra -- --services=api --metrics=cpu,memory$/],
+      check: alone,
+    },
+    {
+      name: 'everybody whom the caller calls seems slow, and it has CPU to spare',
+      readings: [...world(SLOW), ...seen(2, 2.1), cpu(0.4, 0.4)],
+      answers: CALM,
+      first: { cause: 'our-side', variant: 'slow', on: 'api' },
+      atLeast: 0.8,
+      commands: [/metrics:external-services/],
+      check: alone,
+    },
     ours('credentials', '401', [NO_KEY], /secretsmanager list-secrets/),
     ours('credentials', '', [NO_KEY], /secretsmanager list-secrets/, 'secret stripe_api_key was rotated'),
     ours('dns', 'ENOTFOUND', [NO_NAME], /^dig \+short api\.stripe\.com$/),
@@ -219,6 +273,22 @@ describeDetector(detector, {
       },
     },
   ],
+});
+
+test('of several hosts, the one that fails is named and asked', () => {
+  const readings = [
+    byHost('dependency_requests', 'api.stripe.com', 300, 300),
+    byHost('dependency_requests', 'files.stripe.com', 60, 60),
+    byHost('dependency_errors', 'api.stripe.com', 0.3, 0, 'timeout'),
+    byHost('dependency_errors', 'files.stripe.com', 0.1, 48, '5xx'),
+  ];
+  const judged = judge(detector, { name: '', readings }, TWO);
+  const [symptom] = judged.state === 'judged' ? judged.symptoms : [];
+  const diagnosis = diagnoseWith(detector, symptom!, CALM, TWO, { readings });
+  const [first] = diagnosis.causes;
+  expect(first).toMatchObject({ cause: 'external-service', variant: 'down' });
+  expect(first!.evidence.map((one) => one.observed).join()).toMatch(/nearly all of them to files\.stripe\.com/);
+  expect(JSON.stringify(first!.mitigations)).toContain('https://files.stripe.com/');
 });
 
 test.each([

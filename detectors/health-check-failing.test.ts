@@ -27,7 +27,7 @@ const ONSET = NOW - 2 * MINUTE;
 const API: Target = {
   name: 'api',
   kind: 'service',
-  dependsOn: ['main-db', 'stripe'],
+  dependsOn: ['main-db', 'stripe', 'redis'],
   slots: {
     service: 'api',
     region: 'us-east-1',
@@ -64,6 +64,13 @@ const STRIPE: Target = {
   },
 };
 
+const REDIS: Target = {
+  name: 'redis',
+  kind: 'cache',
+  dependsOn: [],
+  slots: { host: 'redis.internal', port: '6379' },
+};
+
 const poll = (signal: string, values: readonly number[]): Reading =>
   reading(signal, values, { target: 'api', periodSeconds: 60, unit: 'bool' });
 const times = (after: readonly number[]): Reading =>
@@ -77,6 +84,12 @@ const UP = poll('health_live', [1, 1, 1, 1, 1, 1]);
 const DOWN = poll('health_live', [1, 1, 1, 0, 0, 0]);
 const READY = poll('health_ready', [1, 1, 1, 1, 1, 1]);
 const NOT_READY = poll('health_ready', [1, 1, 1, 0, 0, 0]);
+
+/** Redis as our own polls find it. */
+const ofRedis = (signal: string, values: readonly number[], unit: Reading['unit'] = 'bool'): Reading =>
+  reading(signal, values, { target: 'redis', periodSeconds: 60, unit });
+const REDIS_UP = ofRedis('cache_up', [1, 1, 1, 1, 1, 1]);
+const REDIS_DOWN = ofRedis('cache_up', [1, 1, 1, 0, 0, 0]);
 
 /** A count by the minute. */
 const counts = (signal: string, before: number, after: readonly number[]): Reading =>
@@ -373,6 +386,26 @@ const CALM = {
     lost: [],
   },
   'service.health': health(LIVE, answers('/ready', 503)),
+  'cache.server': {
+    at: NOW,
+    host: 'redis.internal:6379',
+    version: '7.4.2',
+    role: 'primary',
+    loading: false,
+    pingMs: 1,
+    clients: 41,
+    maxClients: 10_000,
+    blockedClients: 0,
+    usedMemoryBytes: 268_435_456,
+    maxMemoryBytes: 1_073_741_824,
+    evictionPolicy: 'allkeys-lru',
+    evictedKeys: 0,
+    rejectedConnections: 0,
+    hits: 9_000_000,
+    misses: 1_000_000,
+    replicaLinkUp: null,
+    uptimeSeconds: 864_000,
+  },
   'vendor.status': {
     at: NOW,
     page: 'status.stripe.com',
@@ -404,7 +437,7 @@ interface Part {
 /** One cause that must lead, and nothing else beside it. */
 const case_ = ({ readings = [UP, NOT_READY, ...SERVED, ...CPU_IDLE], check = alone, ...part }: Part) => ({
   ...part,
-  readings,
+  readings: readings.some(({ target }) => target === 'redis') ? readings : [...readings, REDIS_UP],
   answers: { ...CALM, ...part.answers },
   atLeast: 0.8,
   verdict: 'cause' as const,
@@ -495,7 +528,7 @@ const FULL_SLOTS = sessions(
 
 describeDetector(detector, {
   target: API,
-  dependencies: [DB, STRIPE],
+  dependencies: [DB, STRIPE, REDIS],
   silent: [
     { name: 'both endpoints answer', readings: [UP, READY, times([18, 20])] },
     { name: 'two polls failed, which is too few', readings: [poll('health_ready', [1, 1, 1, 1, 0, 0])] },
@@ -674,6 +707,35 @@ describeDetector(detector, {
         'logs.errors': unknownAnswer('not_configured', 'not configured', 'services.api.logs'),
       },
       first: { cause: 'cache-unreachable' },
+    }),
+    case_({
+      name: 'the body names redis, which does not answer us either',
+      readings: [UP, NOT_READY, ...FAILED, ...CPU_IDLE, REDIS_DOWN],
+      answers: {
+        'service.health': notReady(bad('redis', 'connect ECONNREFUSED 10.0.4.9:6379'), good('database')),
+        'logs.errors': ABOUT.redis,
+        'cache.server': unknownAnswer('error', 'redis.internal:6379: the connection was refused (ECONNREFUSED)'),
+      },
+      first: { cause: 'cache-unreachable', variant: 'down', on: 'redis' },
+      commands: [/^redis-cli -h redis\.internal -p 6379 PING$/, /elasticache describe-.* --region us-east-1/],
+    }),
+    case_({
+      name: 'the body names redis, which takes no more clients',
+      readings: [
+        UP,
+        NOT_READY,
+        ...FAILED,
+        ...CPU_IDLE,
+        REDIS_UP,
+        ofRedis('cache_rejected_connections', [0, 0, 0, 300, 360, 350], 'count'),
+      ],
+      answers: {
+        'service.health': notReady(bad('redis', 'ERR max number of clients reached'), good('database')),
+        'logs.errors': ABOUT.redis,
+        'cache.server': { ...CALM['cache.server'], clients: 9_998 },
+      },
+      first: { cause: 'cache-unreachable', variant: 'too-many-clients', on: 'redis' },
+      commands: [/^redis-cli -h redis\.internal -p 6379 CLIENT LIST$/],
     }),
     case_({
       name: 'a deployment came at the same minute, and the body names redis',

@@ -11,6 +11,7 @@ import {
   endpointUnreachable,
   externalServiceHypotheses,
   externalServiceMitigations,
+  healthCacheHypotheses,
   healthCheckItself,
   healthCheckMitigations,
   healthDatabaseHypotheses,
@@ -156,6 +157,7 @@ function slowSymptom(
 const hypotheses = [
   ...healthDatabaseHypotheses(),
   cacheUnreachable(),
+  ...healthCacheHypotheses(),
   ...externalServiceHypotheses({ prior: 0.1, readiness: true }),
   serviceHung(),
   // That it does not pass its health check is the symptom itself.

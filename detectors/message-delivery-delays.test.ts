@@ -1,6 +1,7 @@
 import type {
   Change,
   Diagnosis,
+  EventSourceMapping,
   LambdaFunctionAnswer,
   LogErrorsAnswer,
   LogTemplate,
@@ -8,6 +9,7 @@ import type {
   ReachReason,
   ReachStep,
   Reading,
+  SearchEngineAnswer,
   SessionGroup,
   SessionsAnswer,
   SqsQueueAnswer,
@@ -26,7 +28,7 @@ const ONSET = ENDS - 4 * MINUTE;
 const MESSAGES: Target = {
   name: 'messages',
   kind: 'queue',
-  dependsOn: ['main-db', 'stripe'],
+  dependsOn: ['main-db', 'stripe', 'typesense'],
   slots: { region: 'us-east-1', functionName: 'rastup-message-processor' },
 };
 const DB: Target = {
@@ -53,6 +55,13 @@ const STRIPE: Target = {
     cacheFlag: 'stripe_api_cache_enabled',
     statusUrl: 'https://status.stripe.com/api/v2/status.json',
   },
+};
+
+const TYPESENSE: Target = {
+  name: 'typesense',
+  kind: 'search',
+  dependsOn: [],
+  slots: { searchUrl: 'https://typesense.rastup.com' },
 };
 
 /** By the minute: 40 samples of `before`, then `after`. */
@@ -141,12 +150,24 @@ const queue = (over: Partial<SqsQueueAnswer> = {}): SqsQueueAnswer => ({
   deadLetters: 2,
   ...over,
 });
+const EVENT_SOURCE: EventSourceMapping = {
+  id: '6f3a3c1e-1111-4222-8333-0123456789ab',
+  state: 'enabled',
+  reason: 'USER_INITIATED',
+  changedAt: NOW - 90 * 24 * 60 * MINUTE,
+  batchSize: 10,
+  maximumConcurrency: null,
+};
+const eventSource = (over: Partial<EventSourceMapping> = {}): Partial<LambdaFunctionAnswer> => ({
+  eventSources: [{ ...EVENT_SOURCE, ...over }],
+});
 const lambda = (over: Partial<LambdaFunctionAnswer> = {}): LambdaFunctionAnswer => ({
   at: NOW,
   name: 'rastup-message-processor',
   reservedConcurrency: 50,
   accountConcurrency: 1000,
   accountUnreserved: 800,
+  eventSources: [EVENT_SOURCE],
   ...over,
 });
 
@@ -362,6 +383,31 @@ const pool = (variant: string, answered: SessionsAnswer, over: object = {}) =>
     first: { cause: 'connection-pool', variant, on: 'main-db' },
   });
 
+const ENGINE: SearchEngineAnswer = {
+  at: NOW,
+  engine: 'typesense',
+  host: 'typesense.rastup.com',
+  healthy: true,
+  problem: null,
+  collections: [],
+  requestsPerSecond: 40,
+  searchLatencyMs: 20,
+  writeLatencyMs: 20,
+  pendingWriteBatches: 0,
+  overloadedPerSecond: 0,
+  memoryRatio: 0.4,
+  diskRatio: 0.3,
+  cpuRatio: 0.3,
+};
+const engineDown = (variant: string, over: Partial<SearchEngineAnswer>, command: RegExp) =>
+  leads({
+    name: `the search engine that it writes to is down: ${variant}`,
+    readings: FAILING,
+    answers: { 'logs.errors': NO_LOGS, 'search.engine': { ...ENGINE, ...over } },
+    first: { cause: 'search-engine-down', variant, on: 'typesense' },
+    commands: [command],
+  });
+
 const LIMIT_LOWERED = change('', ONSET - 5 * MINUTE, {
   target: 'main-db',
   kind: 'setting',
@@ -371,7 +417,7 @@ const LIMIT_LOWERED = change('', ONSET - 5 * MINUTE, {
 
 describeDetector(detector, {
   target: MESSAGES,
-  dependencies: [DB, STRIPE],
+  dependencies: [DB, STRIPE, TYPESENSE],
   silent: [
     { name: 'all is well', readings: WELL },
     {
@@ -517,16 +563,72 @@ describeDetector(detector, {
       answers: {
         'lambda.function': lambda({ reservedConcurrency: null, accountConcurrency: 110, accountUnreserved: 108 }),
       },
-      first: { cause: 'consumer-throttled' },
+      first: { cause: 'consumer-throttled', variant: 'account' },
+      commands: [/^aws lambda get-account-settings --region us-east-1 --query AccountLimit$/],
       check: (diagnosis) => {
         alone(diagnosis);
         expect(diagnosis.causes[0]!.evidence.map((line) => line.observed).join('\n')).toContain(
           'ask AWS for a higher quota',
         );
-        expect(diagnosis.causes[0]!.mitigations.find(({ id }) => id === 'raise-concurrency')).toHaveProperty(
+        expect(diagnosis.causes[0]!.mitigations.find(({ id }) => id === 'reserve-concurrency')).toHaveProperty(
           'withheld',
         );
       },
+    }),
+    leads({
+      name: "other functions take the account's concurrency, and some of it can be reserved",
+      readings: THROTTLED,
+      answers: { 'lambda.function': lambda({ reservedConcurrency: null }) },
+      first: { cause: 'consumer-throttled', variant: 'account' },
+      commands: [
+        /^aws lambda put-function-concurrency --region us-east-1 --function-name rastup-message-processor --reserved-concurrent-executions 30$/,
+      ],
+      check: (diagnosis) => {
+        alone(diagnosis);
+        expect(diagnosis.causes[0]!.mitigations.find(({ id }) => id === 'reserve-concurrency')).toMatchObject({
+          undo: 'aws lambda delete-function-concurrency --region us-east-1 --function-name rastup-message-processor',
+        });
+      },
+    }),
+    leads({
+      name: 'its event source was given fewer runs at once',
+      readings: late(
+        series('queue_deleted', 1200, flat(500)),
+        series('consumer_invocations', 120, flat(50)),
+        series('consumer_concurrency', 10, flat(4)),
+      ),
+      answers: {
+        'lambda.function': lambda(eventSource({ maximumConcurrency: 4, changedAt: ONSET - 2 * MINUTE })),
+      },
+      first: { cause: 'consumer-under-capacity', variant: 'event-source' },
+      commands: [
+        /^aws lambda update-event-source-mapping --region us-east-1 --uuid 6f3a3c1e-1111-4222-8333-0123456789ab --scaling-config MaximumConcurrency=12$/,
+      ],
+      check: (diagnosis) => {
+        alone(diagnosis);
+        expect(diagnosis.causes[0]!.mitigations.find(({ id }) => id === 'raise-event-source')).toMatchObject({
+          undo: expect.stringMatching(/MaximumConcurrency=4$/),
+          effect: expect.stringMatching(/^the event source may start 12 runs at once within 2 min/),
+        });
+      },
+    }),
+    leads({
+      name: 'runs take longer, so that they reach what the event source lets them',
+      readings: late(
+        series('queue_deleted', 1200, flat(700)),
+        series('consumer_duration_p95', 0.8, flat(2.8), 's'),
+        series('consumer_invocations', 120, flat(70)),
+        series('consumer_concurrency', 10, flat(20)),
+      ),
+      answers: { 'lambda.function': lambda(eventSource({ maximumConcurrency: 20 })) },
+      first: { cause: 'consumer-under-capacity' },
+      commands: [/--scaling-config MaximumConcurrency=43$/],
+    }),
+    leads({
+      name: 'runs hang and use up what is reserved: that they are refused is what comes of it',
+      readings: merge(HANGING, [series('consumer_throttles', 0, flat(90))]),
+      answers: { 'lambda.function': lambda({ reservedConcurrency: 40 }), 'logs.errors': NO_LOGS },
+      first: { cause: 'consumer-hanging' },
     }),
     leads({
       name: 'messages that were refused too often end as dead letters: they are not poison',
@@ -587,6 +689,19 @@ describeDetector(detector, {
       },
     }),
     leads({
+      name: 'poison that is tried again and again: the oldest is late before anything is given up',
+      readings: merge(WELL, [AGE, series('queue_in_flight', 30, [60, 90, 110, 140, 170])]),
+      first: { cause: 'poison-messages' },
+      commands: [/--queue-url https:\/\/sqs\.us-east-1\.amazonaws\.com\/123456789012\/rastup-messages-dlq /],
+      check: (diagnosis) => {
+        alone(diagnosis);
+        expect(diagnosis.symptom!.subject).toBe('');
+        expect(diagnosis.causes[0]!.evidence.map((line) => line.headline)).toContain(
+          'the others pass one that is 5 min 10 s old',
+        );
+      },
+    }),
+    leads({
       name: 'poison in batches: every fourth run fails with it, the others flow',
       readings: merge(POISON, [series('consumer_errors', 0, flat(30))]),
       first: { cause: 'poison-messages' },
@@ -616,7 +731,37 @@ describeDetector(detector, {
     leads({
       name: 'the event source is disabled',
       readings: STOPPED,
-      answers: { 'sqs.queue': queue({ inFlight: 0 }) },
+      answers: {
+        'sqs.queue': queue({ inFlight: 0 }),
+        'lambda.function': lambda(eventSource({ state: 'disabled', changedAt: ONSET - MINUTE })),
+      },
+      first: { cause: 'consumer-stopped', variant: 'disabled' },
+      commands: [
+        /^aws lambda update-event-source-mapping --region us-east-1 --uuid 6f3a3c1e-1111-4222-8333-0123456789ab --enabled$/,
+      ],
+      check: (diagnosis) => {
+        alone(diagnosis);
+        expect(diagnosis.causes[0]!.evidence.map((line) => line.observed)).toContain(
+          'its event source is disabled since 13:58:00 (USER_INITIATED)',
+        );
+      },
+    }),
+    leads({
+      name: 'an event source that somebody disabled once messages waited is not why they wait',
+      readings: SURGE,
+      answers: { 'lambda.function': lambda(eventSource({ state: 'disabled', changedAt: NOW - MINUTE })) },
+      first: { cause: 'traffic-surge' },
+    }),
+    leads({
+      name: 'nobody receives the messages, and its event source cannot be read',
+      readings: STOPPED,
+      answers: { 'sqs.queue': queue({ inFlight: 0 }), 'lambda.function': lambda({ eventSources: null }) },
+      first: { cause: 'consumer-stopped' },
+    }),
+    leads({
+      name: 'nobody receives the messages: there is no event source',
+      readings: STOPPED,
+      answers: { 'sqs.queue': queue({ inFlight: 0 }), 'lambda.function': lambda({ eventSources: [] }) },
       first: { cause: 'consumer-stopped', on: 'messages' },
       commands: [/list-event-source-mappings/],
       check: (diagnosis) => {
@@ -652,6 +797,16 @@ describeDetector(detector, {
       [],
     ),
     unreachable('hung', reach('hung', 'startup', { elapsedMs: 5000 }), [/reboot-db-instance/]),
+    engineDown('unreachable', { healthy: null, problem: 'refused' }, /curl .*typesense\.rastup\.com\/health/),
+    engineDown('not-ready', { healthy: false }, /typesense\.rastup\.com\/health/),
+    engineDown('out-of-disk', { problem: 'OUT_OF_DISK', diskRatio: 0.99 }, /typesense\.rastup\.com\/metrics\.json/),
+    engineDown('out-of-memory', { problem: 'OUT_OF_MEMORY' }, /typesense\.rastup\.com\/metrics\.json/),
+    leads({
+      name: 'a search engine that is well does not explain a consumer that fails',
+      readings: FAILING,
+      answers: { 'logs.errors': OWN, 'search.engine': ENGINE },
+      first: { cause: 'consumer-failing' },
+    }),
     leads({
       name: 'a hung database makes the consumer hang; its messages cannot be read',
       readings: HANGING,

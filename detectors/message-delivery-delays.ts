@@ -21,6 +21,7 @@ import {
   type RuleSymptom,
   type Sample,
   type Severity,
+  searchMitigations,
   secondsToClear,
   slopePerSecond,
   unreachableMitigations,
@@ -59,25 +60,28 @@ const newest = (reading: Reading | undefined): Sample | undefined => reading?.sa
 
 const LAST = 5;
 
-/** Mean over the last samples, a second; null when nothing is known. */
-function perSecond(reading: Reading | undefined): number | null {
-  const last = reading?.samples.slice(-LAST) ?? [];
+/** Mean over the last samples, of those since it began where there are two; a second; null when nothing is known. */
+function perSecond(reading: Reading | undefined, since: number): number | null {
+  const latest = reading?.samples.slice(-LAST) ?? [];
+  const after = latest.filter(({ at }) => at >= since);
+  const last = after.length >= 2 ? after : latest;
   if (reading === undefined || last.length === 0) return null;
   return (last.reduce((sum, one) => sum + one.value, 0) / last.length / reading.periodMs) * 1000;
 }
 
 interface Queue {
   readonly age: Reading | undefined;
+  readonly inFlight: Reading | undefined;
   readonly visible: Reading | undefined;
   readonly sent: Reading | undefined;
   readonly deleted: Reading | undefined;
 }
 
 /** Until nothing waits, at the rates of the last minutes; where those are not known, at the backlog's own pace. */
-function clearSeconds({ visible, sent, deleted }: Queue, slope: number | null): number | null {
+function clearSeconds({ visible, sent, deleted }: Queue, slope: number | null, since: number): number | null {
   const waiting = newest(visible)?.value;
   if (waiting === undefined) return null;
-  const [comes, goes] = [perSecond(sent), perSecond(deleted)];
+  const [comes, goes] = [perSecond(sent, since), perSecond(deleted, since)];
   if (comes !== null && goes !== null) return secondsToClear(waiting, comes, goes);
   return slope === null ? null : secondsToClear(waiting, Math.max(0, slope), Math.max(0, -slope));
 }
@@ -132,26 +136,32 @@ function backlogOf(
 const earlier = (a: Interval, b: Interval): Interval => (b.latest < a.latest ? b : a);
 
 function delaySymptom(queue: Queue, o: Options, active: boolean, name: string): RuleSymptom | null {
-  const { age, visible, sent, deleted } = queue;
+  const { age, visible, inFlight, sent, deleted } = queue;
   const slope = visible === undefined ? null : slopePerSecond(visible.samples, o.growSeconds * 1000);
-  const left = clearSeconds(queue, slope);
   const late = lateOf(age, o, active);
+  const since = late?.onset.latest ?? Number.NEGATIVE_INFINITY;
+  const left = clearSeconds(queue, slope, since);
   const backlog = backlogOf(queue, slope, left, o, active);
   const onsets = [late === null ? null : lateOnset(late), backlog?.onset ?? null].filter((one) => one !== null);
   if (onsets.length === 0) return null;
 
   const oldest = newest(age);
   const waiting = newest(visible);
-  const isStill = (perSecond(deleted) ?? 1) === 0 && (waiting?.value ?? 0) >= o.minimumMessages;
+  const isStill = (perSecond(deleted, since) ?? 1) === 0 && (waiting?.value ?? 0) >= o.minimumMessages;
   const isOld = late !== null && late.latest.value >= o.criticalMinutes * 60;
   const isSoon = left !== null && left <= o.clearMinutes * 60;
   const severity: Severity = isOld || isStill ? 'critical' : isSoon ? 'warning' : 'error';
   const usual = (sample: Sample, text: (value: number) => string): string =>
     sample.band.ready ? ` (baseline ${text(sample.band.expected)})` : '';
-  const pace = left === null ? '' : isStill ? ', none is worked off' : `, ${clearText(left)}`;
+  // Where few wait, those that are late were taken and come again: no rate tells when they are done.
+  const isFew = (waiting?.value ?? 0) < o.minimumMessages;
+  const pace = left === null || isFew ? '' : isStill ? ', none is worked off' : `, ${clearText(left)}`;
   const ageText = oldest === undefined ? null : `${duration(oldest.value)}${usual(oldest, duration)}`;
-  const waitText = waiting === undefined ? null : `${count(waiting.value)} wait${usual(waiting, count)}`;
-  const rates = ratesText(perSecond(sent), perSecond(deleted));
+  const taken = newest(inFlight);
+  const flying =
+    isFew && taken !== undefined && taken.value >= o.minimumMessages ? `, ${count(taken.value)} are in flight` : '';
+  const waitText = waiting === undefined ? null : `${count(waiting.value)} wait${usual(waiting, count)}${flying}`;
+  const rates = ratesText(perSecond(sent, since), perSecond(deleted, since));
   return {
     subject: '',
     severity,
@@ -159,7 +169,7 @@ function delaySymptom(queue: Queue, o: Options, active: boolean, name: string): 
       ...(late === null ? [] : [`oldest message ${ageText}`]),
       ...(waitText === null ? [] : [`${waitText}${pace}`]),
     ].join(', '),
-    summary: `${name}: ${waitText === null ? 'messages wait' : `${waitText} to be worked off`}${ageText === null ? '' : `, the oldest for ${ageText}`}${rates}${isStill || left === null ? '' : `: ${clearText(left)}`}.`,
+    summary: `${name}: ${waitText === null ? 'messages wait' : `${waitText} to be worked off`}${ageText === null ? '' : `, the oldest for ${ageText}`}${rates}${isStill || isFew || left === null ? '' : `: ${clearText(left)}`}.`,
     onset: onsets.reduce(earlier),
     readings: points(late === null ? [visible, age, sent, deleted] : [age, visible, sent, deleted]),
   };
@@ -219,6 +229,7 @@ export const detector = defineDetector({
     const queue: Queue = {
       age: one('queue_age_seconds'),
       visible: one('queue_visible'),
+      inFlight: one('queue_in_flight'),
       sent: one('queue_sent'),
       deleted: one('queue_deleted'),
     };
@@ -240,6 +251,7 @@ export const detector = defineDetector({
     connectionPoolMitigations,
     unreachableMitigations,
     externalServiceMitigations,
+    searchMitigations,
     queueMitigations,
   ),
 });

@@ -1,4 +1,12 @@
-import type { LockTreeAnswer, Reading, SessionsAnswer, StatementDelta, Target } from 'runbookd/sdk';
+import type {
+  LockTreeAnswer,
+  LogErrorsAnswer,
+  Reading,
+  SearchEngineAnswer,
+  SessionsAnswer,
+  StatementDelta,
+  Target,
+} from 'runbookd/sdk';
 import { type CaseAnswers, describeDetector, judge, NOW, reading, unknownAnswer } from 'runbookd/testing';
 import { expect, test } from 'vitest';
 import {
@@ -138,8 +146,71 @@ const slowFetch = (over: Partial<StatementDelta>, more: CaseAnswers = {}): CaseA
   ...more,
 });
 
+/** It is filled from the outbox, by a function with a log of its own. */
+const ENGINE: Target = {
+  name: 'typesense',
+  kind: 'search',
+  dependsOn: ['main-db'],
+  slots: { searchUrl: 'https://typesense.rastup.com', logGroup: '/aws/lambda/rastup-search-indexer' },
+};
+const engine = (over: Partial<SearchEngineAnswer>): CaseAnswers => ({
+  ...HEALTHY,
+  'postgres.statements': atOutbox(15, 0),
+  'search.engine': {
+    at: NOW,
+    engine: 'typesense',
+    host: 'typesense.rastup.com',
+    healthy: true,
+    problem: null,
+    collections: [],
+    requestsPerSecond: 40,
+    searchLatencyMs: 20,
+    writeLatencyMs: 20,
+    pendingWriteBatches: 0,
+    overloadedPerSecond: 0,
+    memoryRatio: 0.4,
+    diskRatio: 0.3,
+    cpuRatio: 0.3,
+    ...over,
+  },
+});
+const refusing = (variant: string, over: Partial<SearchEngineAnswer>, commands: readonly RegExp[]) => ({
+  name: `the search engine that it fills is down: ${variant}`,
+  readings: STUCK,
+  answers: engine(over),
+  first: { cause: 'search-engine-down', variant, on: 'typesense' },
+  atLeast: 0.85,
+  commands,
+  check: alone,
+});
+const workerSays = (count: number): LogErrorsAnswer => ({
+  from: NOW - 25 * MINUTE,
+  to: NOW,
+  logGroup: '/aws/lambda/rastup-search-indexer',
+  partial: false,
+  count,
+  before: 0,
+  beforeSeconds: 600,
+  templates:
+    count === 0
+      ? []
+      : [
+          {
+            template: 'TypeError: Cannot read properties of undefined (reading <*>)',
+            kind: 'exception',
+            host: null,
+            count,
+            before: 0,
+            firstAt: NOW - 11 * MINUTE,
+            lastAt: NOW,
+          },
+        ],
+  byTask: {},
+});
+
 describeDetector(detector, {
   target: TARGET,
+  dependencies: [ENGINE],
   silent: [
     { name: 'rows come and go', readings: QUIET },
     {
@@ -222,6 +293,76 @@ describeDetector(detector, {
       atLeast: 0.85,
       commands: [/to_jsonb\(o\) - .*payload.* from search\.outbox o where not processed/],
       check: alone,
+    },
+    {
+      name: 'the worker takes rows and ends none: the statement that ended them is not called any more',
+      readings: STUCK,
+      answers: {
+        ...HEALTHY,
+        'postgres.statements': statements({
+          top: [statement('11', FETCH, 15), statement('13', INSERT, 15), ...statements().top],
+        }),
+        'postgres.activity': activity(3, 3, { rollbackShare: 0.3 }),
+      },
+      first: { cause: 'consumer-failing', on: 'main-db' },
+      atLeast: 0.8,
+    },
+    {
+      name: 'one statement that takes rows and ends them',
+      readings: BEHIND,
+      answers: {
+        ...HEALTHY,
+        'postgres.statements': statements({
+          top: [
+            statement(
+              '14',
+              'WITH head AS (SELECT id FROM search.outbox WHERE NOT processed LIMIT $1 FOR UPDATE SKIP LOCKED) UPDATE search.outbox o SET processed = true FROM head WHERE o.id = head.id RETURNING o.id',
+              15,
+            ),
+            ...statements().top,
+          ],
+        }),
+      },
+      first: { cause: 'consumer-under-capacity', on: 'main-db' },
+      atLeast: 0.8,
+      check: (diagnosis) => {
+        alone(diagnosis);
+        expect(JSON.stringify(diagnosis.causes[0]!.evidence)).toContain('15 ends a second (100 % of before)');
+      },
+    },
+    {
+      name: 'the worker fails, as its own log says; the statements of the database are not known',
+      readings: STUCK,
+      answers: {
+        ...HEALTHY,
+        'postgres.statements': unknownAnswer('denied', 'no pg_stat_statements'),
+        'logs.errors': workerSays(600),
+      },
+      first: { cause: 'consumer-failing', on: 'main-db' },
+      atLeast: 0.8,
+      check: alone,
+    },
+    refusing('unreachable', { healthy: null, problem: 'refused' }, [/curl .*typesense\.rastup\.com\/health/]),
+    refusing('not-ready', { healthy: false }, [/typesense\.rastup\.com\/health/]),
+    refusing('out-of-disk', { problem: 'OUT_OF_DISK', diskRatio: 0.99 }, [/typesense\.rastup\.com\/metrics\.json/]),
+    refusing('out-of-memory', { problem: 'OUT_OF_MEMORY' }, [/typesense\.rastup\.com\/metrics\.json/]),
+    {
+      name: 'a search engine that is well does not explain a worker that is gone',
+      readings: STUCK,
+      answers: {
+        ...engine({}),
+        'postgres.statements': atOutbox(0, 0),
+        'postgres.sessions': worker(false),
+        'logs.errors': workerSays(0),
+      },
+      first: { cause: 'consumer-stopped', on: 'main-db' },
+      check: alone,
+    },
+    {
+      name: 'a search engine that is down does not explain a surge that is worked off',
+      readings: [age(24), pending(1500), added(2500), processed(1000)],
+      answers: { ...engine({ problem: 'OUT_OF_DISK' }), 'postgres.statements': atOutbox(18, 18, 45) },
+      first: { cause: 'traffic-surge', on: 'main-db' },
     },
     {
       name: 'the worker does less than is added',
@@ -391,6 +532,20 @@ describeDetector(detector, {
       verdict: 'inconclusive',
     },
   ],
+});
+
+test('what is worked off is said of the time since it began, not of before', () => {
+  const summaryOf = (...readings: readonly Reading[]): string | undefined => {
+    const judged = judge(detector, { name: '', readings }, TARGET);
+    return judged.state === 'judged' ? judged.symptoms[0]?.summary : undefined;
+  };
+  const short = { since: 4, upper: 1100 };
+  const stopped = series('outbox_processed', 900, () => 0, short);
+  const old = series('outbox_oldest_seconds', 4, (m) => 60 * m, { unit: 's', upper: 9, since: 4 });
+  expect(summaryOf(old, pending(900), added(), stopped)).toMatch(/ Nothing is worked off\.$/);
+  expect(summaryOf(age(0), pending(300), added(1200), processed())).toMatch(
+    /more each second\. 15 rows a second are worked off, which is less than is added: it does not clear\.$/,
+  );
 });
 
 test('it began when the row was added that is the oldest, not when the limit was crossed', () => {

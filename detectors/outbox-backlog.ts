@@ -16,24 +16,33 @@ import {
   type Reading,
   type RuleSymptom,
   type Severity,
+  searchMitigations,
   slopePerSecond,
   slowQueryMitigations,
 } from 'runbookd/sdk';
 
 const hypotheses = outboxHypotheses();
 
-/** Counts a second over the last ten minutes; null without samples. */
-function rateOf(reading: Reading | undefined): number | null {
+/** Counts a second over the last ten minutes, of those since it began where there are two samples; null without any. */
+function rateOf(reading: Reading | undefined, since: number): number | null {
   const newest = reading?.samples.at(-1);
   if (reading === undefined || newest === undefined) return null;
-  const last = reading.samples.filter((one) => one.at > newest.at - 600_000);
+  const latest = reading.samples.filter((one) => one.at > newest.at - 600_000);
+  // The sample of the moment that it began is half of before.
+  const after = latest.filter((one) => one.at > since);
+  const last = after.length >= 2 ? after : latest;
   return last.reduce((sum, one) => sum + one.value, 0) / ((last.length * reading.periodMs) / 1000);
 }
 
 /** When the present backlog is gone; null where that is not known. */
-function clearText(pending: Reading | undefined, added: Reading | undefined, processed: Reading | undefined) {
+function clearText(
+  pending: Reading | undefined,
+  added: Reading | undefined,
+  processed: Reading | undefined,
+  since: number,
+): string {
   const waiting = pending?.samples.at(-1)?.value;
-  const [inflow, drain] = [rateOf(added), rateOf(processed)];
+  const [inflow, drain] = [rateOf(added, since), rateOf(processed, since)];
   if (waiting === undefined || drain === null) return '';
   if (drain === 0) return ' Nothing is worked off.';
   const net = drain - (inflow ?? 0);
@@ -106,18 +115,20 @@ export const detector = defineDetector({
     const old = beyond(oldest, { limit, clear: limit * 0.8, need: o.needPeriods, of: 3 }, active(''));
     const symptoms: RuleSymptom[] = [];
     const waiting = pending?.samples.at(-1);
-    const clear = clearText(pending, readings('outbox_added')[0], readings('outbox_processed')[0]);
+    const clear = (since: number): string =>
+      clearText(pending, readings('outbox_added')[0], readings('outbox_processed')[0], since);
     const rows = waiting === undefined ? '' : `, ${plural(waiting.value, 'row waits', 'rows wait')}`;
     const all = points([oldest, pending, ...readings('outbox_added'), ...readings('outbox_processed')]);
     const upper = latest.band.ready ? ` (usually at most ${duration(latest.band.upper)})` : '';
     if (old !== null) {
       const severity: Severity = old.latest.value >= o.criticalSeconds ? 'critical' : 'error';
+      const onset = beganAt(oldest, usual, old.onset);
       symptoms.push({
         subject: '',
         severity,
         headline: `outbox ${duration(old.latest.value)} behind${rows}`,
-        summary: `The oldest row of ${o.table} in ${target.name} waits for ${duration(old.latest.value)}${upper}${rows}.${clear}`,
-        onset: beganAt(oldest, usual, old.onset),
+        summary: `The oldest row of ${o.table} in ${target.name} waits for ${duration(old.latest.value)}${upper}${rows}.${clear(onset.latest)}`,
+        onset,
         readings: all,
       });
     } else if (pending !== undefined && waiting?.band.ready === true) {
@@ -129,12 +140,13 @@ export const detector = defineDetector({
       // Half as many again within the time: not the ups and downs of a busy table.
       const grows = covered && many !== null && gained >= Math.max(high * 0.5, waiting.value * 0.25);
       if (many !== null && (grows || (active('') && (slope ?? 0) > 0))) {
+        const onset = beyond(pending, { limit: waiting.band.upper })?.onset ?? many.onset;
         symptoms.push({
           subject: '',
           severity: 'warning',
           headline: `outbox grows: ${plural(waiting.value, 'row waits', 'rows wait')}`,
-          summary: `${plural(waiting.value, 'row waits', 'rows wait')} in ${o.table} in ${target.name} (usually at most ${count(waiting.band.upper)}), and ${count(Math.max(0, slope ?? 0), 1)} more each second.${clear}`,
-          onset: beyond(pending, { limit: waiting.band.upper })?.onset ?? many.onset,
+          summary: `${plural(waiting.value, 'row waits', 'rows wait')} in ${o.table} in ${target.name} (usually at most ${count(waiting.band.upper)}), and ${count(Math.max(0, slope ?? 0), 1)} more each second.${clear(onset.latest)}`,
+          onset,
           readings: all,
         });
       }
@@ -142,5 +154,11 @@ export const detector = defineDetector({
     return { state: 'judged', at: latest.at, symptoms };
   },
   hypotheses,
-  mitigations: mitigationsOf(hypotheses, outboxMitigations, lockContentionMitigations, slowQueryMitigations),
+  mitigations: mitigationsOf(
+    hypotheses,
+    searchMitigations,
+    outboxMitigations,
+    lockContentionMitigations,
+    slowQueryMitigations,
+  ),
 });

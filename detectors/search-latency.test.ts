@@ -15,7 +15,12 @@ const SEARCH: Target = {
   name: 'catalogue',
   kind: 'search',
   dependsOn: ['search-cache'],
-  slots: { searchUrl: 'https://typesense.rastup.com', fallbackUrl: 'https://opensearch.rastup.com' },
+  slots: {
+    searchUrl: 'https://typesense.rastup.com',
+    fallbackUrl: 'https://opensearch.rastup.com',
+    fallbackFlag: 'search.engine',
+    fallbackValue: 'OPENSEARCH',
+  },
 };
 const DEPENDENCIES: readonly Target[] = [
   { name: 'search-cache', kind: 'cache', dependsOn: [], slots: { host: 'cache.internal', port: '6379' } },

@@ -8,7 +8,12 @@ const SEARCH: Target = {
   name: 'catalogue',
   kind: 'search',
   dependsOn: ['main-db', 'indexer'],
-  slots: { searchUrl: 'https://typesense.rastup.com', fallbackUrl: 'https://opensearch.rastup.com' },
+  slots: {
+    searchUrl: 'https://typesense.rastup.com',
+    fallbackUrl: 'https://opensearch.rastup.com',
+    fallbackFlag: 'search.engine',
+    fallbackValue: 'OPENSEARCH',
+  },
 };
 const DEPENDENCIES: readonly Target[] = [
   { name: 'main-db', kind: 'database', dependsOn: [], slots: { psql: 'psql -h main-db.internal -U admin -d rastup' } },

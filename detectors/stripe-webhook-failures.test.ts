@@ -1,4 +1,4 @@
-import type { Change, Reading } from 'runbookd/sdk';
+import type { Change, Reading, VendorStatusAnswer } from 'runbookd/sdk';
 import { type CaseAnswers, describeDetector, NOW, unknownAnswer } from 'runbookd/testing';
 import { expect, test } from 'vitest';
 import {
@@ -51,6 +51,40 @@ const PARSED = template(
 );
 const CLOCK = template('StripeSignatureVerificationError: Timestamp outside the tolerance zone', 'exception', 120);
 
+const NONE = Array.from({ length: 12 }, () => 0);
+const paid = (before: number, after: number): readonly Reading[] => [
+  counts(
+    'payment_attempts',
+    before,
+    Array.from(NONE, () => after),
+    { target: 'payment' },
+  ),
+  counts(
+    'payment_errors',
+    before * 0.04,
+    Array.from(NONE, () => after * 0.04),
+    {
+      target: 'payment',
+      labels: { type: 'card_error', code: 'card_declined' },
+    },
+  ),
+];
+const SILENT = [events('ok', 120, NONE), events('signature_failed', 0.05, NONE), ...paid(90, 90)];
+
+const page = (
+  indicator: VendorStatusAnswer['indicator'],
+  description: string,
+  incident?: string,
+): VendorStatusAnswer => ({
+  at: NOW,
+  page: 'status.stripe.com',
+  indicator,
+  description,
+  incidents:
+    incident === undefined ? [] : [{ name: incident, status: 'investigating', impact: indicator, startedAt: ONSET }],
+  components: [],
+});
+
 const saying = (message: typeof MISMATCH, over: CaseAnswers = {}): CaseAnswers => ({
   ...CALM,
   'logs.errors': logs([message], even(20)),
@@ -69,6 +103,10 @@ describeDetector(detector, {
       readings: [...QUIET, events('signature_failed', 0.1, [12, 12, 12], 'twilio')],
     },
     { name: 'nothing has ever failed', readings: [events('ok', 40, [40, 40, 40])] },
+    { name: 'none come at night, when few would', readings: [events('ok', 2, NONE), ...paid(2, 2)] },
+    { name: 'none come, and nobody pays either', readings: [events('ok', 120, NONE), ...paid(90, 0)] },
+    { name: 'none came for two minutes', readings: [events('ok', 120, [120, 0, 0]), ...paid(90, 90)] },
+    { name: 'ten times as many come, as after an outage', readings: [events('ok', 120, [1200, 1100, 900])] },
   ],
   firing: [
     {
@@ -82,6 +120,20 @@ describeDetector(detector, {
       readings: HANDLER,
       severity: 'critical',
       headline: /^83 % of stripe webhooks fail \(handler; baseline/,
+    },
+    {
+      name: 'none come, while customers pay',
+      subject: 'silence',
+      readings: SILENT,
+      severity: 'error',
+      headline: /^no webhooks of stripe come, while [0-9,]+ payments went through$/,
+    },
+    {
+      name: 'none come, and payments are not counted',
+      subject: 'silence',
+      readings: [events('ok', 120, NONE)],
+      severity: 'warning',
+      headline: /^no webhooks of stripe come$/,
     },
     {
       name: 'few come, and all fail',
@@ -201,6 +253,45 @@ describeDetector(detector, {
       first: { cause: 'external-service', variant: 'down', on: 'stripe' },
       atLeast: 0.9,
       commands: [/curl .*status\.stripe\.com/],
+      check: alone,
+    },
+    {
+      name: 'none come while customers pay, and the vendor knows of nothing',
+      readings: SILENT,
+      answers: { ...CALM, 'vendor.status': page('none', 'All Systems Operational') },
+      first: { cause: 'webhooks-not-sent', variant: 'endpoint', on: 'payment' },
+      atLeast: 0.85,
+      commands: [/^stripe webhook_endpoints list --live$/, /webhooks:retry/],
+      check: alone,
+    },
+    {
+      name: 'none come while customers pay: the vendor delivers late, and says so',
+      readings: SILENT,
+      answers: { ...CALM, 'vendor.status': page('major', 'Partial outage', 'Delayed webhook deliveries') },
+      first: { cause: 'webhooks-not-sent', variant: 'vendor', on: 'stripe' },
+      atLeast: 0.85,
+      commands: [/^curl .*status\.stripe\.com/],
+      check: alone,
+    },
+    {
+      name: 'none come since a version that has lost the way to the handler',
+      readings: SILENT,
+      answers: {
+        ...CALM,
+        'vendor.status': page('none', 'All Systems Operational'),
+        'ecs.service': unknownAnswer('timeout', 'no answer in time'),
+        changes: {
+          changes: [
+            change('payment', 'deployment of payment:512 started', NOW - 15 * MINUTE, {
+              kind: 'deployment',
+              deployment: { version: 'payment:512', previous: 'payment:511', state: 'started' },
+            }),
+          ],
+        },
+      },
+      first: { cause: 'recent-deployment', on: 'payment' },
+      atLeast: 0.7,
+      commands: [/deploy:history/],
       check: alone,
     },
     ...databaseCases(HANDLER, 'payment'),

@@ -14,35 +14,82 @@ import {
   lifecycleOptions,
   lockContentionMitigations,
   mitigationsOf,
+  notOfSilence,
   number,
+  passedSince,
   percent,
+  plural,
   points,
   type Reading,
+  type RuleSymptom,
   rateText,
   type Severity,
+  SILENCE,
+  type Silence,
   safeName,
   serviceDatabaseHypotheses,
   serviceDatabaseUnreachableHypotheses,
+  silenceOf,
   summedReadings,
   unreachableMitigations,
   WEBHOOK_OK,
   webhookHypotheses,
   webhookMitigations,
+  webhookSilenceHypotheses,
+  webhookSilenceMitigations,
   withTrackedErrors,
 } from 'runbookd/sdk';
 
 const hypotheses = [
-  ...webhookHypotheses(),
-  ...behindTheHandler([
-    ...withTrackedErrors(deploymentHypotheses()),
-    ...serviceDatabaseHypotheses(),
-    ...serviceDatabaseUnreachableHypotheses(),
-    ...externalServiceHypotheses(),
-  ]),
+  ...notOfSilence(webhookHypotheses()),
+  // A version may fail on what it gets, or have lost the way that webhooks come.
+  ...behindTheHandler(withTrackedErrors(deploymentHypotheses())),
+  ...notOfSilence(
+    behindTheHandler([
+      ...serviceDatabaseHypotheses(),
+      ...serviceDatabaseUnreachableHypotheses(),
+      ...externalServiceHypotheses(),
+    ]),
+  ),
+  ...webhookSilenceHypotheses(),
 ];
 
 const sumSince = (readings: readonly Reading[], from: number): number =>
   readings.flatMap((one) => one.samples).reduce((sum, { at, value }) => sum + (at >= from ? value : 0), 0);
+
+interface SilentOptions {
+  readonly source: string;
+  readonly silentSeconds: number;
+}
+
+/** Null where customers do not pay either: then there is nothing to tell of. */
+function silenceSymptom(
+  { came, expected, onset }: Silence,
+  o: SilentOptions,
+  target: string,
+  all: Reading,
+  readings: (signal: string) => readonly Reading[],
+): RuleSymptom | null {
+  const attempts = summedReadings(readings('payment_attempts'));
+  const failed = attempts === null ? null : countedBeside(attempts, readings('payment_errors'));
+  const passed = passedSince(attempts, failed, onset.latest);
+  if (passed !== null && passed < FEW_PASSED) return null;
+  const name = safeName(o.source);
+  const some = came === 0 ? `no webhooks of ${name} come` : `hardly any webhooks of ${name} come`;
+  const beside = passed === null ? '' : `, while ${plural(passed, 'payment')} went through`;
+  return {
+    subject: SILENCE,
+    // Without the payments, nobody knows that there is anything to tell of.
+    severity: passed === null ? 'warning' : 'error',
+    headline: `${some}${beside}`,
+    summary: `${some} to ${target}${beside}: ${count(came)} of ${count(expected)} that are usual in ${duration(o.silentSeconds)}.`,
+    onset,
+    readings: points([all, attempts ?? undefined]),
+  };
+}
+
+/** Fewer payments need not have made an event by now. */
+const FEW_PASSED = 10;
 
 export const detector = defineDetector({
   id: 'stripe-webhook-failures',
@@ -57,6 +104,13 @@ export const detector = defineDetector({
       required: true,
       description: 'webhooks that came, by source and result: ok, signature_failed, handler_failed',
     },
+    attempts: {
+      signal: 'payment_attempts',
+      unit: 'count',
+      required: false,
+      description: 'payments that were tried: while they go on, webhooks must come',
+    },
+    errors: { signal: 'payment_errors', unit: 'count', required: false, description: 'payments that failed' },
   },
   options: {
     ...lifecycleOptions({ pollSeconds: 60, holdSeconds: 0, clearPolls: 3, clearSeconds: 600 }),
@@ -77,6 +131,15 @@ export const detector = defineDetector({
       minimum: 1e-12,
       maximum: 0.05,
     }),
+    silentSeconds: integer(600, 'how long hardly any webhook came, while customers pay', {
+      unit: 's',
+      minimum: 60,
+      maximum: 3600,
+    }),
+    silentMinimum: integer(30, 'webhooks that must be expected in that time, for their absence to count', {
+      unit: 'webhooks',
+      minimum: 10,
+    }),
     criticalPercent: number(50, 'share of failures from which on it is critical', {
       unit: '%',
       minimum: 0,
@@ -87,8 +150,12 @@ export const detector = defineDetector({
     const own = readings('webhook_events').filter((one) => (one.labels['source'] ?? o.source) === o.source);
     const all = summedReadings(own);
     if (all === null) return { state: 'no_data', signals: ['webhook_events'] };
-    const bad = own.filter((one) => one.labels['result'] !== WEBHOOK_OK);
+    const quiet = silenceOf(all, { withinMs: o.silentSeconds * 1000, minimum: o.silentMinimum }, active(SILENCE));
+    const silence = quiet === null ? null : silenceSymptom(quiet, o, target.name, all, readings);
+    const silent = silence === null ? [] : [silence];
+    const at = all.samples.at(-1)?.at ?? 0;
     // A result that never was is not counted anywhere: beside webhooks that came, that is none.
+    const bad = own.filter((one) => one.labels['result'] !== WEBHOOK_OK);
     const failed = countedBeside(all, bad.length === 0 ? [{ ...all, samples: [] }] : bad);
     if (failed === null) return { state: 'no_data', signals: ['webhook_events'] };
     const judged = errorRateAbove(
@@ -103,9 +170,13 @@ export const detector = defineDetector({
       },
       active(''),
     );
-    if (judged.state === 'not_ready') return { state: 'not_ready', signals: ['webhook_events'] };
-    if (judged.state === 'clear') return { state: 'judged', at: judged.at, symptoms: [] };
-    const { at, errors, requests, rate, baseline, window, onset } = judged.departure;
+    if (judged.state === 'not_ready' && silence === null && !active(SILENCE)) {
+      return { state: 'not_ready', signals: ['webhook_events'] };
+    }
+    // Where none come, it is not known whether they would pass.
+    if (judged.state === 'not_ready') return { state: 'judged', at, symptoms: silent, unjudged: [''] };
+    if (judged.state === 'clear') return { state: 'judged', at: judged.at, symptoms: silent };
+    const { errors, requests, rate, baseline, window, onset } = judged.departure;
     const since = sumSince(bad, onset.latest);
     const signatures = sumSince(
       bad.filter((one) => one.labels['result'] === 'signature_failed'),
@@ -132,6 +203,7 @@ export const detector = defineDetector({
           onset,
           readings: points([failed, all]),
         },
+        ...silent,
       ],
     };
   },
@@ -139,6 +211,7 @@ export const detector = defineDetector({
   mitigations: mitigationsOf(
     hypotheses,
     webhookMitigations,
+    webhookSilenceMitigations,
     deploymentMitigations,
     connectionPoolMitigations,
     lockContentionMitigations,

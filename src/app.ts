@@ -111,7 +111,7 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
           metrics.setReadings(baselines.latest(cycle.at));
         }
         metrics.setCauses(causesOf(running.findings()));
-        metrics.blind(running.blindness());
+        metrics.blind(running.blindness().filter((one) => one.optional !== true));
       },
       onDetectorError: (detector) => metrics.sourceError(`detector:${detector}`, 'DETECTOR_FAILED'),
     });
@@ -163,23 +163,21 @@ export function createApp({ config, detectors: all, clock, log }: AppOptions): A
       read: (source, from, signal) => running.backfill(source, from, signal),
       stopping: aborter.signal,
     });
-    history.start();
-    for (const source of watch.sources) {
+    // Judged without what is expected, first samples would be without a band for as long as they are kept.
+    history.start((source) => {
       for (const group of source.groups) {
         scheduler.add({
           id: `${source.name}/${group}`,
           periodMs: watch.periodMs(group),
           deadlineMs: POLL_DEADLINE_MS,
           async run(_now, signal) {
-            // Judged without what is expected, its first samples would be without a band for as long as they are kept.
-            if (history.holds(source.name)) return;
             const started = clock.monotonic();
             await running.poll(source, group, signal);
             metrics.pollDuration(source.name, (clock.monotonic() - started) / 1000);
           },
         });
       }
-    }
+    });
     scheduler.add({
       id: 'outbox',
       periodMs: OUTBOX_PERIOD_MS,

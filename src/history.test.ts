@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createHistoryReader } from './history.ts';
 import type { Source } from './model/index.ts';
 import { manualClock } from './schedule/clock.ts';
@@ -30,8 +30,9 @@ function setUp(known: readonly string[], savedAt: number | null, source = source
       }),
     stopping: new AbortController().signal,
   });
-  reader.start();
-  return { clock, calls, reader };
+  const released: string[] = [];
+  reader.start(({ name }) => released.push(name));
+  return { clock, calls, reader, released };
 }
 
 const turns = async (): Promise<void> => {
@@ -48,27 +49,43 @@ test.each([
 });
 
 test('after a short stop, and of a source without history, nothing is read', () => {
-  expect(setUp(['api', 'search'], T0 - 60_000).calls).toEqual([]);
-  expect(setUp([], null, sourceOf([], false)).calls).toEqual([]);
+  for (const { calls, released } of [setUp(['api', 'search'], T0 - 60_000), setUp([], null, sourceOf([], false))]) {
+    expect(calls).toEqual([]);
+    expect(released).toEqual(['cloudwatch']);
+  }
 });
 
-test('polls wait until it is read, and for a minute at most', async () => {
-  const { clock, calls, reader } = setUp([], null);
+test('polls begin as soon as it is read', async () => {
+  const { calls, reader, released } = setUp([], null);
   expect(reader.holding()).toEqual(['cloudwatch']);
-  clock.advance(61_000);
-  expect(reader.holds('cloudwatch')).toBe(false);
-  const other = setUp([], null);
-  other.calls[0]!.settle();
+  expect(released).toEqual([]);
+  calls[0]!.settle();
   await turns();
-  expect(other.reader.holds('cloudwatch')).toBe(false);
-  expect(calls).toHaveLength(1);
+  expect(reader.holding()).toEqual([]);
+  expect(released).toEqual(['cloudwatch']);
+});
+
+test('they wait for a minute at most, and begin once', async () => {
+  vi.useFakeTimers();
+  try {
+    const { clock, calls, reader, released } = setUp([], null);
+    clock.advance(60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(reader.holding()).toEqual([]);
+    expect(released).toEqual(['cloudwatch']);
+    calls[0]!.settle();
+    await turns();
+    expect(released).toEqual(['cloudwatch']);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('what failed is read again, later each time, and from the same time on', async () => {
-  const { clock, calls, reader } = setUp([], null);
+  const { clock, calls, reader, released } = setUp([], null);
   calls[0]!.settle(new Error('denied'));
   await turns();
-  expect(reader.holds('cloudwatch')).toBe(false);
+  expect(released).toEqual(['cloudwatch']);
   reader.retry();
   expect(calls).toHaveLength(1);
   clock.advance(10 * 60_000);

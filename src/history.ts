@@ -23,11 +23,11 @@ export interface HistoryReaderOptions {
 }
 
 export interface HistoryReader {
-  start(): void;
+  /** Calls back once for each source, when its polls may begin: at once where there is nothing to wait for. */
+  start(onReleased: (source: Source) => void): void;
   /** Reads again what failed, when it is time. */
   retry(): void;
-  /** Whether the polls of this source wait. */
-  holds(source: string): boolean;
+  /** Sources whose polls wait. */
   holding(): readonly string[];
 }
 
@@ -59,13 +59,13 @@ export function createHistoryReader(options: HistoryReaderOptions): HistoryReade
     return Math.max(savedAt, whole);
   }
 
-  function read(reading: Reading): void {
+  function read(reading: Reading): Promise<void> {
     const { source, from } = reading;
     const started = monotonic();
     reading.state = 'reading';
     reading.attempts++;
     const signal = AbortSignal.any([options.stopping, AbortSignal.timeout(DEADLINE_MS)]);
-    options.read(source, from, signal).then(
+    return options.read(source, from, signal).then(
       (samples) => {
         reading.state = 'done';
         const seconds = Math.round((monotonic() - started) / 1000);
@@ -85,25 +85,28 @@ export function createHistoryReader(options: HistoryReaderOptions): HistoryReade
   const holds = (reading: Reading): boolean => reading.state === 'reading' && monotonic() < reading.holdUntil;
 
   return {
-    start() {
+    start(onReleased) {
       for (const source of options.sources) {
-        if (source.history === undefined) continue;
-        const from = fromOf(source);
-        if (now() - from < SHORTEST_MS) continue;
+        const from = source.history === undefined ? now() : fromOf(source);
+        if (now() - from < SHORTEST_MS) {
+          onReleased(source);
+          continue;
+        }
         const holdUntil = monotonic() + HOLD_MS;
         const reading: Reading = { source, from, state: 'reading', holdUntil, attempts: 0, retryAt: 0 };
         readings.set(source.name, reading);
-        read(reading);
+        const waited = new Promise<void>((resolve) => setTimeout(resolve, HOLD_MS).unref());
+        void Promise.race([read(reading), waited]).then(() => {
+          if (!options.stopping.aborted) onReleased(source);
+        });
       }
     },
     retry() {
       for (const reading of readings.values()) {
-        if (reading.state === 'failed' && monotonic() >= reading.retryAt && !options.stopping.aborted) read(reading);
+        if (reading.state === 'failed' && monotonic() >= reading.retryAt && !options.stopping.aborted) {
+          void read(reading);
+        }
       }
-    },
-    holds(source) {
-      const reading = readings.get(source);
-      return reading !== undefined && holds(reading);
     },
     holding: () => [...readings.values()].filter(holds).map(({ source }) => source.name),
   };

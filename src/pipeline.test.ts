@@ -111,6 +111,7 @@ async function start(
     values: (id) => optionValues([detector, ...(more.detectors ?? [])].find((one) => one.id === id) ?? detector),
     baselines: createBaselines({ learningHorizonMs: 900_000 }),
     store,
+    signalsOf: () => new Set(['level']),
     channels: ['test'],
     render: { commands: 'runbook', overrides: {} },
     contactOf: () => null,
@@ -180,4 +181,21 @@ test('a source of which three polls in a row read nothing is an incident of its 
   expect(well.notified.map((one) => one.kind)).toEqual(['trigger', 'resolve']);
   const short = await start(detectorWith(null), [0, 'fails', 'fails', 0], more);
   expect(short.notified).toEqual([]);
+});
+
+test('a signal that is hidden is unknown for that reason, and told beside what was seen of it before', async () => {
+  const ask = async (levels: Parameters<typeof start>[1]) => {
+    const { pipeline } = await start(detectorWith(null), levels);
+    const window = { from: T0, to: T0 + 1000 * STEP_MS };
+    const question = { kind: 'series', target: 'main-db', window, params: { signal: 'level' } } as const;
+    return pipeline.ask(question, new AbortController().signal);
+  };
+  expect(await ask([null])).toMatchObject({
+    state: 'unknown',
+    because: 'no_data',
+    detail: 'main-db has no signal level',
+  });
+  expect(await ask([null, 'fails'])).toMatchObject({ state: 'unknown', because: 'denied' });
+  expect(await ask([1, 'fails'])).toMatchObject({ state: 'answered', unseen: [{ because: 'denied' }] });
+  expect(await ask([1, 'fails', 1])).not.toHaveProperty('unseen');
 });

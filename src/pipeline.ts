@@ -53,6 +53,8 @@ export interface PipelineOptions {
   readonly store: Store;
   /** Why a poll failed and what would help, where the source's errors say more than their code. */
   readonly failureOf?: (error: unknown) => { readonly because: UnknownBecause; readonly grant: string | null };
+  /** What a poll group reads: hidden while it fails. */
+  readonly signalsOf?: (group: string) => ReadonlySet<string>;
   /** Signals that nobody gives unless the configuration binds them. */
   readonly signalsByHand?: ReadonlySet<string>;
   /** Names of the channels that pages go to. */
@@ -180,18 +182,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const readings = baselines
       .readings(question.target, question.params.signal, now)
       .filter((reading) => wanted.every(([name, value]) => reading.labels[name] === value));
-    const first = readings[0];
-    if (first === undefined) {
-      const { signal } = question.params;
-      const byHand = options.signalsByHand?.has(signal) === true;
-      const unknown = { state: 'unknown', kind: 'series' } as const;
-      if (byHand) {
-        const kind = targetOf(question.target)?.kind ?? 'service';
-        const grant = `${sectionOf(kind)}.${question.target}.signals.${signal}`;
-        return { ...unknown, because: 'not_configured', detail: 'not configured', grant };
-      }
-      return { ...unknown, because: 'no_data', detail: `${question.target} has no signal ${signal}` };
-    }
+    const { signal } = question.params;
     const points = readings.flatMap((reading) =>
       reading.samples
         .filter((sample) => sample.at >= question.window.from && sample.at <= question.window.to)
@@ -204,12 +195,32 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           upper: band.ready ? band.upper : null,
         })),
     );
+    const unseen = [...blind.values()]
+      .flat()
+      .filter((one) => one.target === question.target && one.signals?.includes(signal) === true)
+      .map(({ because, detail, grant }) => ({ because, detail, grant }));
+    const unknown = { state: 'unknown', kind: 'series' } as const;
+    if (unseen[0] !== undefined && points.length === 0) {
+      const { because, detail, grant } = unseen[0];
+      return { ...unknown, because, detail, ...(grant === null ? {} : { grant }) };
+    }
+    const first = readings[0];
+    if (first === undefined) {
+      const byHand = options.signalsByHand?.has(signal) === true;
+      if (byHand) {
+        const kind = targetOf(question.target)?.kind ?? 'service';
+        const grant = `${sectionOf(kind)}.${question.target}.signals.${signal}`;
+        return { ...unknown, because: 'not_configured', detail: 'not configured', grant };
+      }
+      return { ...unknown, because: 'no_data', detail: `${question.target} has no signal ${signal}` };
+    }
     return {
       state: 'answered',
       kind: 'series',
       value: { unit: first.unit, points },
       at: now,
-      source: `${question.target}: ${question.params.signal}`,
+      source: `${question.target}: ${signal}`,
+      ...(unseen.length === 0 ? {} : { unseen }),
     };
   }
 
@@ -250,7 +261,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       since: before?.since ?? now,
       ...{ code, because, detail, grant },
     });
-    const targets = [...(fedBy.get(source.name) ?? [])];
+    const targets = [...new Set([...(source.targets ?? []), ...(fedBy.get(source.name) ?? [])])];
+    const signals = [...(options.signalsOf?.(group.split(':')[0] ?? group) ?? [])];
     blind.set(
       key,
       (targets.length === 0 ? [source.name] : targets).map((target) => ({
@@ -259,6 +271,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         because,
         detail,
         grant,
+        ...(signals.length === 0 ? {} : { signals }),
       })),
     );
     baselines.observe(failedPolls(source, group, now), now);

@@ -128,6 +128,7 @@ export function targetsOf(config: Config): readonly Target[] {
         ...contactSlot(one.contact),
         slots: known({
           region: regionOf(config, one.account),
+          queueName: one.sqs,
           functionName: one.consumer?.lambda,
           logGroup: one.logs?.group,
         }),

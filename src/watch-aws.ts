@@ -188,8 +188,8 @@ function accountSources(
     queue: one.sqs,
     deadLetter: one.deadLetter,
   }));
-  const functions = mine(config.queues).flatMap(([target, { consumer }]) =>
-    consumer === null ? [] : [{ target, name: consumer.lambda }],
+  const functions = mine(config.queues).flatMap(([target, { consumer, sqs }]) =>
+    consumer === null ? [] : [{ target, name: consumer.lambda, queue: sqs }],
   );
   const sources: readonly Source[] = [
     ...cloudwatch,

@@ -80,6 +80,8 @@ export interface Watch {
   readonly sources: readonly Source[];
   /** For what CloudWatch costs. */
   readonly cloudwatch: AwsWatch['cloudwatch'];
+  /** What a poll group gives by itself or by what is bound to it. */
+  readonly signalsOf: (group: string) => ReadonlySet<string>;
   readonly signalsByHand: ReadonlySet<string>;
   readonly failureOf: typeof failureOf;
   readonly detectors: readonly AnyDetector[];
@@ -95,7 +97,6 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
   const values = new Map(detectors.map((one) => [one.id, optionValues(one, config.detectors[one.id]?.options)]));
   const valuesOf = (detector: string): Values => values.get(detector) ?? {};
   const bound = boundSignals(config);
-  /** Of a poll group: what its source gives by itself, and what is bound to that backend. */
   const signalsOf = (group: string): ReadonlySet<string> => {
     const own = SIGNALS.filter((info) => info.group === group && info.byHand !== true);
     const byHand = bound.filter(({ binding }) => group in binding);
@@ -148,6 +149,7 @@ export function createWatch(config: Config, all: readonly AnyDetector[], log: Lo
     failureOf,
     sources,
     cloudwatch: aws.cloudwatch,
+    signalsOf,
     signalsByHand: new Set(SIGNALS.filter((info) => info.byHand === true).map((info) => info.signal)),
     detectors,
     values: valuesOf,

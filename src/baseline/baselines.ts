@@ -14,7 +14,7 @@ import { createEngine, NO_BAND } from './engine.ts';
 import { createFeed, newestAllowed } from './feed.ts';
 import { createFreezes } from './freezes.ts';
 import { freshnessOf } from './freshness.ts';
-import { bandAt, columns, indexAfter, lengthOf, timeAt, upsert, valueAt } from './recent.ts';
+import { bandAt, bandNumber, columns, indexAfter, lengthOf, timeAt, upsert, valueAt } from './recent.ts';
 import { bytesOf, createSeriesState, READINGS_MS, type SeriesState } from './series-state.ts';
 import { byKey, createSeriesTable } from './series-table.ts';
 import { decodeSnapshot, encodeEnd, encodeSeries, type SavedSeries } from './snapshot.ts';
@@ -179,8 +179,13 @@ function readingOf(state: SeriesState, now: EpochMs, newestOnly = false): Readin
   const from = indexAfter(recent, now - READINGS_MS);
   if (from >= to) return null;
   const samples = [];
+  let band = NO_BAND;
+  let number = -1;
   for (let i = newestOnly ? to - 1 : from; i < to; i++) {
-    samples.push({ at: timeAt(recent, i), value: valueAt(recent, i), band: bandAt(recent, i) });
+    const own = bandNumber(recent, i);
+    if (own !== number) band = bandAt(recent, i);
+    number = own;
+    samples.push({ at: timeAt(recent, i), value: valueAt(recent, i), band });
   }
   const freshness = freshnessOf(timeAt(recent, to - 1), periodMs, now, state.delayMs);
   return { target, signal, labels, unit, periodMs, samples, freshness };

@@ -5,11 +5,11 @@ import type { DueQueue } from './due.ts';
 import { BUCKET_MS, createEngine } from './engine.ts';
 import type { Freezes } from './freezes.ts';
 import {
-  bandAt,
   columns,
   dropBefore,
   dropFrom,
   indexAfter,
+  isJudged,
   judge,
   known,
   lengthOf,
@@ -76,7 +76,7 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
       const index = lowerBound(recent, at);
       if (index < lengthOf(recent) && timeAt(recent, index) === at && valueAt(recent, index) === value) {
         // One that nothing was known for when it came is judged as soon as there is something.
-        if (!bandAt(recent, index).ready) judge(recent, index, engine.expected(at));
+        if (!isJudged(recent, index)) judge(recent, index, engine.expected(at));
         continue;
       }
       upsert(recent, at, value, engine.expected(at));
@@ -114,7 +114,7 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
       if (Number.isFinite(series.values[i]!)) upsert(recent, at, series.values[i]!, engine.expected(at));
     }
     for (let i = 0; i < lengthOf(recent); i++) {
-      if (!bandAt(recent, i).ready) judge(recent, i, engine.expected(timeAt(recent, i)));
+      if (!isJudged(recent, i)) judge(recent, i, engine.expected(timeAt(recent, i)));
     }
     schedule(state);
     return refused;

@@ -34,7 +34,7 @@ test('a sample of a time already there replaces value and band', () => {
   const band = { ...NO_BAND, expected: 5 };
   upsert(recent, 1, 11, band);
   expect(dump(recent)).toEqual([[1, 11]]);
-  expect(bandAt(recent, 0)).toBe(band);
+  expect(bandAt(recent, 0)).toEqual(band);
 });
 
 test('a sliding window behaves as a sorted list does, whatever comes and goes', () => {
@@ -64,5 +64,6 @@ test('a sliding window behaves as a sorted list does, whatever comes and goes', 
   expect(dump(recent)).toEqual(expected.map(([at, { value }]) => [at, value]));
   expect(expected.map((_, i) => bandAt(recent, i).expected)).toEqual(expected.map(([, { band }]) => band.expected));
   expect(recentBytes(recent)).toBeLessThan(20_000);
-  expect(recent.bands).toHaveLength(expected.length);
+  // Rows of bands that no sample has any more are used again.
+  expect(recent.rows).toBeLessThan(3 * expected.length);
 });

@@ -56,11 +56,20 @@ export function createSeriesState(
     dueAt: Number.POSITIVE_INFINITY,
     engine: createEngine({ unit, ...options }),
     held: null,
-    recent: createRecent(),
+    recent: createRecent(capacityFor(periodMs)),
   };
   state.engine.periodMs = periodMs;
   return state;
 }
+
+/** What is read back, and a little more; series that are sampled more often than every ten seconds grow as they come. */
+function capacityFor(periodMs: number): number {
+  const wanted = Math.ceil(READINGS_MS / periodMs) + ROOM;
+  return wanted <= MOST_AT_ONCE ? wanted : MOST_AT_ONCE;
+}
+
+const ROOM = 6;
+const MOST_AT_ONCE = 370;
 
 function sorted(labels: Labels): readonly (readonly [string, string | undefined])[] {
   return Object.keys(labels)

@@ -39,7 +39,12 @@ const VALUES: Readonly<Record<string, unknown>> = {
     ready: { endpoint: 'api.rastup.com/ready', status: 503, failure: null, milliseconds: 30, checks: [] },
   },
   'sqs.queue': { visible: 12, inFlight: 3, deadLetterQueue: 'rastup-dlq', deadLetters: 2 },
-  'lambda.function': { reservedConcurrency: null, accountConcurrency: 1000, accountUnreserved: 900 },
+  'lambda.function': {
+    reservedConcurrency: null,
+    accountConcurrency: 1000,
+    accountUnreserved: 900,
+    eventSources: [{ state: 'enabled', batchSize: 10, maximumConcurrency: 8 }],
+  },
   'vendor.status': { page: 'status.stripe.com', indicator: 'none', description: 'All Systems Operational' },
   'rds.instance': {
     status: 'available',
@@ -105,7 +110,7 @@ describe('each part of a target is a line', () => {
       'messages',
       [
         'ok SQS rastup-messages: 12 waiting, 3 in flight, 2 in rastup-dlq',
-        'ok Lambda worker: no concurrency reserved; the account has 1000, 900 of them not reserved',
+        'ok Lambda worker: no concurrency reserved; the account has 1000, 900 of them not reserved; event source enabled, 10 messages a run, 8 runs at once',
       ],
     ],
     ['stripe', ['ok status page: status.stripe.com says: All Systems Operational (none)']],

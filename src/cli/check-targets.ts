@@ -107,9 +107,18 @@ export function sayQueue(value: QuestionTypes['sqs.queue']['value']): Said {
 }
 
 export function sayFunction(value: QuestionTypes['lambda.function']['value']): Said {
-  const { reservedConcurrency, accountConcurrency, accountUnreserved } = value;
+  const { reservedConcurrency, accountConcurrency, accountUnreserved, eventSources } = value;
   const own = reservedConcurrency === null ? 'no concurrency reserved' : `${reservedConcurrency} concurrent at most`;
-  return ok(`${own}; the account has ${accountConcurrency}, ${accountUnreserved} of them not reserved`);
+  const limits = `${own}; the account has ${accountConcurrency}, ${accountUnreserved} of them not reserved`;
+  if (eventSources === null) return ok(limits);
+  const sources = eventSources.map(({ state, batchSize, maximumConcurrency }) =>
+    [
+      `event source ${state}`,
+      ...(batchSize === null ? [] : [`${batchSize} messages a run`]),
+      ...(maximumConcurrency === null ? [] : [`${maximumConcurrency} runs at once`]),
+    ].join(', '),
+  );
+  return ok([limits, ...(sources.length === 0 ? ['no event source hands it the queue'] : sources)].join('; '));
 }
 
 export function sayVendor({ page, indicator, description }: QuestionTypes['vendor.status']['value']): Said {

@@ -73,7 +73,10 @@ function problems(seen: Look): readonly Line[] {
   const blind = seen.pipeline
     .blindness()
     .filter((one) => !seen.unreachable.has(one.target))
-    .map((one) => line(one.target, 'blind', one.check, aboutIt(one.target, one.detail), one.grant));
+    .map((one) => {
+      const state = one.optional === true ? 'none' : 'blind';
+      return line(one.target, state, one.check, aboutIt(one.target, one.detail), one.grant);
+    });
   return [...failures, ...blind];
 }
 

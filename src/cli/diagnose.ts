@@ -81,7 +81,7 @@ function gapsOf(target: string, seen: Look): readonly Gap[] {
     .map(({ group, detail }): Gap => ({ what: group, because: 'error', detail, hides: [], grant: null }));
   const blind = seen.pipeline
     .blindness()
-    .filter((one) => one.target === target)
+    .filter((one) => one.target === target && one.optional !== true)
     .map(
       ({ check, because, detail, grant }): Gap => ({
         what: check,

@@ -90,7 +90,7 @@ describe('in lines', () => {
 
   test('all that works is one', async () => {
     expect(await lines({})).toEqual([
-      { target: 'AWS us-east-1', state: 'ok', what: 'calls', detail: '24 of 24 work', grant: null },
+      { target: 'AWS us-east-1', state: 'ok', what: 'calls', detail: '25 of 25 work', grant: null },
     ]);
   });
 
@@ -126,7 +126,7 @@ describe('in lines', () => {
     expect(only).toMatchObject({
       state: 'failed',
       what: 'calls',
-      detail: 'none of 24 works: the connection was refused (ECONNREFUSED)',
+      detail: 'none of 25 works: the connection was refused (ECONNREFUSED)',
     });
     expect(others).toEqual([]);
   });

@@ -200,6 +200,9 @@ export async function tryAccount(
         aws.call('lambda:GetFunctionConcurrency', { FunctionName }, signal),
       ),
       attempt('lambda:GetAccountSettings', () => aws.call('lambda:GetAccountSettings', {}, signal)),
+      attempt('lambda:ListEventSourceMappings', () =>
+        aws.call('lambda:ListEventSourceMappings', { FunctionName, MaxItems: 1 }, signal),
+      ),
     ]);
 
   await Promise.all([

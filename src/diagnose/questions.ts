@@ -3,7 +3,7 @@
 import type { EpochMs, Question, Symptom, Target } from '../model/index.ts';
 import type { AnyDetector, AnyProbe, Facts, Hypothesis } from '../sdk/detector.ts';
 
-/** One hypothesis about one target: `self`, or one of the dependencies of its kind. */
+/** One hypothesis about one target: `self`, one of the dependencies of its kind, or one that depends on it. */
 export interface Instance {
   readonly hypothesis: Hypothesis;
   readonly facts: Facts;
@@ -23,15 +23,22 @@ export interface Case {
 export const CHANGES_LOOKBACK_MS = 2 * 3_600_000;
 
 export function instancesOf(subject: Case): readonly Instance[] {
+  const dependents = subject.targets.filter((target) => target.dependsOn.includes(subject.target.name));
   const facts = (on: Target): Facts => ({
     now: subject.now,
     target: subject.target,
     on,
+    ...(dependents.length === 0 ? {} : { dependents }),
     onset: subject.symptom.onset,
     options: subject.options,
   });
   return subject.detector.hypotheses.flatMap((hypothesis) => {
     if (hypothesis.on === 'self') return [{ hypothesis, facts: facts(subject.target) }];
+    if (hypothesis.on === 'dependent') {
+      const { dependentKind } = hypothesis;
+      const fitting = dependents.filter(({ kind }) => dependentKind === undefined || kind === dependentKind);
+      return fitting.map((on) => ({ hypothesis, facts: facts(on) }));
+    }
     return subject.targets
       .filter((target) => target.kind === hypothesis.on && subject.target.dependsOn.includes(target.name))
       .map((on) => ({ hypothesis, facts: facts(on) }));

@@ -190,6 +190,25 @@ describe('weighing', () => {
   });
 });
 
+test('a part that an answer lacks is a gap, with the causes whose probes asked and what would let us see', () => {
+  const subject = caseOf(
+    detectorWith([
+      { cause: 'a', prior: 0.5, probes: [['p', 'f', 3]] },
+      { cause: 'b', prior: 0.5, probes: [['qq', 'f', 2]] },
+    ]),
+  );
+  const unseen = [{ because: 'denied', detail: 'events may not be read', grant: 'iam: allow x:Events' }] as const;
+  const answers = new Map(
+    [...answersFor(subject)].map(([key, answer]) => [
+      key,
+      answer.state === 'answered' && answer.kind !== 'changes' ? { ...answer, unseen } : answer,
+    ]),
+  );
+  const diagnosis = weigh(subject, answers, RENDER);
+  expect(diagnosis.gaps).toEqual([{ what: 'main-db: sessions (pg_stat_activity)', ...unseen[0], hides: ['a', 'b'] }]);
+  expect(diagnosis.causes).toEqual(weigh(subject, answersFor(subject), RENDER).causes);
+});
+
 describe('the walk', () => {
   test('asks each question once, and one that hangs costs one unknown', async () => {
     const detector = detectorWith([

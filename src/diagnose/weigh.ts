@@ -192,6 +192,8 @@ function ranked(one: Weighed, subject: Case, render: RenderOptions): RankedCause
     mitigations: hypothesis.mitigations.map((id) =>
       renderMitigation(subject.detector.id, id, subject.detector.mitigations[id]!, slots, render),
     ),
+    ...(hypothesis.seenBy === undefined ? {} : { seenBy: hypothesis.seenBy }),
+    ...(hypothesis.anywhere === undefined ? {} : { anywhere: true as const }),
   };
 }
 
@@ -236,7 +238,10 @@ function separator(kept: readonly Weighed[]): string | null {
   return null;
 }
 
-/** One gap per unanswered question, with every cause whose probes needed it; judged-unknown lines are gaps too. */
+/**
+ * One gap per unanswered question and per part that an answer lacks, with every cause whose probes needed it;
+ * judged-unknown lines are gaps too.
+ */
 function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): readonly Gap[] {
   const gaps = new Map<string, Gap>();
   const add = (key: string, gap: Omit<Gap, 'hides'>, hidden: string | null): void => {
@@ -246,8 +251,11 @@ function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): r
   };
   const unanswered = (question: Question, hidden: string | null): boolean => {
     const answer = answers.get(questionKey(question));
-    if (answer?.state === 'answered') return false;
     const what = `${question.target}: ${QUESTION_NAMES[question.kind]}`;
+    if (answer?.state === 'answered') {
+      for (const part of answer.unseen ?? []) add(what + part.detail, { what, ...part }, hidden);
+      return false;
+    }
     const detail = answer?.detail ?? 'no answer before the deadline';
     add(what + detail, { what, because: answer?.because ?? 'timeout', detail, grant: answer?.grant ?? null }, hidden);
     return true;

@@ -162,6 +162,71 @@ describe('findings become incidents', () => {
     expect(correlate({ ...input, findings: [down, other], incidents: first })).toHaveLength(incidents);
   });
 
+  const backlog = finding('a', { detector: 'outbox-backlog', cause: 'consumer-stopped' });
+  const empty = (seenBy: readonly string[]): Finding => {
+    const made = finding('b', { detector: 'search-no-results', target: 'api', cause: 'indexer-behind', on: 'main-db' });
+    const causes = made.diagnosis!.causes.map((one) => ({ ...one, seenBy }));
+    return { ...made, diagnosis: { ...made.diagnosis!, causes } };
+  };
+  test.each([
+    ['a cause and the finding that sees it as a symptom are one incident', [backlog, empty(['outbox-backlog'])], 1],
+    ['in whichever order they come', [empty(['outbox-backlog']), { ...backlog, id: 'c' }], 1],
+    ['another finding on the same target is not', [backlog, empty(['replication-lag'])], 2],
+  ])('%s', (_name, [first, second], incidents) => {
+    let ids = 0;
+    const input = { targets: TARGETS, now: T0, newId: () => `i${ids++}` };
+    const opened = correlate({ ...input, findings: [first!], incidents: [] });
+    const both = correlate({ ...input, findings: [first!, second!], incidents: opened });
+    expect(both).toHaveLength(incidents);
+    // Nor does it leave again.
+    expect(correlate({ ...input, findings: [first!, second!], incidents: both })).toHaveLength(incidents);
+  });
+
+  const way = (id: string, target: string, parts: Parts = {}): Finding => {
+    const made = finding(id, { detector: 'dependency-trouble', target, cause: 'our-side', ...parts });
+    const causes = made.diagnosis!.causes.map((one) => ({ ...one, anywhere: true as const }));
+    return { ...made, diagnosis: { ...made.diagnosis!, causes } };
+  };
+  test.each([
+    ['our way out, on two vendors at once, is one incident', way('b', 'twilio'), 1],
+    ['an hour later it is another one', way('b', 'twilio', { onset: T0 + 3_600_000 }), 2],
+    ['on a target of another kind it is another one', way('b', 'main-db'), 2],
+    ['another cause on the other vendor is another one', way('b', 'twilio', { cause: 'rate-limited' }), 2],
+    [
+      'what is of the vendor itself is two on two vendors',
+      finding('b', { detector: 'dependency-trouble', target: 'twilio', cause: 'our-side' }),
+      2,
+    ],
+  ])('%s', (_name, other, incidents) => {
+    let ids = 0;
+    const vendors = ['stripe', 'twilio'].map(
+      (name): Target => ({ name, kind: 'dependency', dependsOn: [], slots: {} }),
+    );
+    const input = { targets: [...TARGETS, ...vendors], now: T0, newId: () => `i${ids++}` };
+    const open = correlate({ ...input, findings: [way('a', 'stripe')], incidents: [] });
+    expect(correlate({ ...input, findings: [way('a', 'stripe'), other], incidents: open })).toHaveLength(incidents);
+  });
+
+  test('what shared the cause stays when it is told another one, as a backlog is that is worked off', () => {
+    let ids = 0;
+    const input = { targets: TARGETS, now: T0, newId: () => `i${ids++}` };
+    const both = [finding('a'), finding('b', { detector: 'x', target: 'api', on: 'main-db' })];
+    const open = correlate({ ...input, findings: both, incidents: [] });
+    const told = [both[0]!, finding('b', { detector: 'x', target: 'api', cause: 'service-saturated', on: 'api' })];
+    expect(correlate({ ...input, findings: told, incidents: open }).map((one) => one.findings)).toEqual([['a', 'b']]);
+  });
+
+  test('where the lead knows no cause, a finding of the same trouble that knows one leads', () => {
+    let ids = 0;
+    const input = { targets: TARGETS, now: T0, newId: () => `i${ids++}` };
+    const unclear = finding('a', { detector: 'high-error-rate', target: 'api', confidence: 0.3 });
+    const knowing = finding('b', { detector: 'health-check-failing', target: 'api', on: 'main-db' });
+    const open = correlate({ ...input, findings: [unclear], incidents: [] });
+    expect(open).toMatchObject([{ cause: null, lead: { id: 'a' } }]);
+    const told = correlate({ ...input, findings: [unclear, knowing], incidents: open });
+    expect(told).toMatchObject([{ cause: { cause: 'lock-contention', on: 'main-db' }, lead: { id: 'b' } }]);
+  });
+
   test('another trouble of a database that has a critical one is an incident of its own', () => {
     const locked = finding('a', { severity: 'critical' });
     const lagging = finding('b', { detector: 'replication-lag', cause: 'replication-lag', onset: T0 + 60_000 });

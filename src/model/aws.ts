@@ -299,6 +299,21 @@ export interface RdsNetworkAnswer {
   }[];
 }
 
+/** What hands the messages of a queue to a function: an event source mapping of Lambda. */
+export interface EventSourceMapping {
+  /** Its UUID; empty where AWS gave something else. */
+  readonly id: string;
+  readonly state: 'enabled' | 'disabled' | 'creating' | 'enabling' | 'disabling' | 'updating' | 'deleting' | 'other';
+  /** Who changed it last, as AWS says it (`USER_INITIATED`), redacted; null where it says nothing. */
+  readonly reason: string | null;
+  /** When it was changed last, or its state changed. */
+  readonly changedAt: EpochMs | null;
+  /** Most messages of one run. */
+  readonly batchSize: number | null;
+  /** Most runs at once; null when it has no limit of its own. */
+  readonly maximumConcurrency: number | null;
+}
+
 export interface LambdaFunctionAnswer {
   readonly at: EpochMs;
   readonly name: string;
@@ -306,6 +321,8 @@ export interface LambdaFunctionAnswer {
   readonly reservedConcurrency: number | null;
   readonly accountConcurrency: number;
   readonly accountUnreserved: number;
+  /** Those of the queue alone, by id; empty when nothing hands it the queue's messages; null when they cannot be read. */
+  readonly eventSources: readonly EventSourceMapping[] | null;
 }
 
 export interface SqsQueueAnswer {

@@ -89,6 +89,10 @@ export interface RankedCause extends CauseRef {
   readonly prior: number;
   readonly evidence: readonly Evidence[];
   readonly mitigations: readonly RenderedMitigation[];
+  /** Ids of detectors that see this very cause as a symptom of `on`: their findings there are of the same incident. */
+  readonly seenBy?: readonly string[];
+  /** The same thing on whichever target of the kind it is found, where both began together: our way out, on each vendor. */
+  readonly anywhere?: true;
 }
 
 export interface RuledOut extends CauseRef {

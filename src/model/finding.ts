@@ -72,6 +72,8 @@ export interface Incident {
   /** Ids of the findings; the first is the lead whose diagnosis the page shows. */
   readonly findings: readonly string[];
   readonly lead: Finding;
+  /** Ids of those that were told to have the incident's cause at some time: they stay, whatever they are told when it ends. */
+  readonly shared?: readonly string[];
   readonly log: readonly NotifyRecord[];
   /** Severities under which a page was sent: each has its own dedup key and is resolved. */
   readonly pagedSeverities: readonly Severity[];

@@ -116,9 +116,20 @@ export type Answer<K extends QuestionKind = QuestionKind> =
         readonly at: EpochMs;
         /** Where the figures come from, so that they can be had again: `main-db: pg_stat_activity, pg_blocking_pids()`. */
         readonly source: string;
+        /** What is missing from the value, where the rest is worth having without it. */
+        readonly unseen?: readonly Unseen[];
       };
     }[K]
   | UnknownAnswer<K>;
+
+/** A part that could not be seen. */
+export interface Unseen {
+  readonly because: UnknownBecause;
+  /** What went wrong, for people, redacted. */
+  readonly detail: string;
+  /** The grant or setting that would let us see; null where none would. */
+  readonly grant: string | null;
+}
 
 export interface UnknownAnswer<K extends QuestionKind = QuestionKind> {
   readonly state: 'unknown';

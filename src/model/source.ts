@@ -22,6 +22,10 @@ export interface Blindness {
   readonly because: UnknownBecause;
   readonly detail: string;
   readonly grant: string | null;
+  /** Signals of the target that this hides, where it hides signals: who asks for one of them is told why. */
+  readonly signals?: readonly string[];
+  /** What is hidden is worth having and not needed: `check` mentions it, and is well all the same. */
+  readonly optional?: true;
 }
 
 export interface PollResult {

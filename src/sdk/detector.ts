@@ -61,7 +61,7 @@ export interface Facts {
   readonly now: EpochMs;
   /** The target of the symptom. */
   readonly target: Target;
-  /** The target that the hypothesis is about: the same, or one that it depends on. */
+  /** The target that the hypothesis is about: the same, one that it depends on, or one that depends on it. */
   readonly on: Target;
   /** Targets that depend on that of the symptom, where they are known: for what only its callers can tell. */
   readonly dependents?: readonly Target[];
@@ -103,13 +103,22 @@ export interface Hypothesis {
   readonly title: string;
   /** Probability before any evidence, 0…1: how often this is the cause when the symptom shows. */
   readonly prior: number;
-  /** `self`, or a kind of dependency: then there is one instance for each dependency of that kind. */
-  readonly on: 'self' | TargetKind;
+  /**
+   * `self`, or a kind of dependency: then there is one instance for each dependency of that kind. `dependent`: one for
+   * each target that depends on that of the symptom.
+   */
+  readonly on: 'self' | 'dependent' | TargetKind;
+  /** With `dependent`: only those of this kind. */
+  readonly dependentKind?: TargetKind;
   readonly probes: readonly AnyProbe[];
   /** Ids of probes without whose answer nothing can be said of this hypothesis. */
   readonly requires?: readonly string[];
   /** Ids of mitigations, the first to do first. */
   readonly mitigations: readonly string[];
+  /** Ids of detectors to which this cause is a symptom of the target that it is on: both are one incident. */
+  readonly seenBy?: readonly string[];
+  /** The same thing on whichever target of the kind it is found, where both began together: our way out, on each vendor. */
+  readonly anywhere?: true;
 }
 
 /**

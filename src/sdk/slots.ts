@@ -134,6 +134,28 @@ export const SLOTS = {
   rateLimit: { description: 'requests a minute', pattern: /^[1-9][0-9]{0,8}$/ },
   functionName: { description: 'a Lambda function', pattern: /^[A-Za-z0-9_-]{1,140}$/ },
   concurrency: { description: 'a number of concurrent executions', pattern: /^[1-9][0-9]{0,4}$/ },
+  presentConcurrency: {
+    description: 'the number of concurrent executions that is reserved now',
+    pattern: /^[1-9][0-9]{0,4}$/,
+  },
+  eventSourceId: {
+    description: 'UUID of an event source mapping of Lambda',
+    pattern: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+  },
+  /** Lambda takes from 2 to 1,000. */
+  eventSourceConcurrency: {
+    description: 'a number of runs at once that an event source may start',
+    pattern: /^([2-9]|[1-9][0-9]{1,2}|1000)$/,
+  },
+  presentEventSourceConcurrency: {
+    description: 'the number of runs at once that an event source may start now',
+    pattern: /^([2-9]|[1-9][0-9]{1,2}|1000)$/,
+  },
+  queueName: { description: 'an SQS queue', pattern: /^[A-Za-z0-9_-]{1,80}(\.fifo)?$/ },
+  deadLetterUrl: {
+    description: 'URL of the dead-letter queue of an SQS queue',
+    pattern: /^https?:\/\/[A-Za-z0-9.:-]+\/[0-9]{12}\/[A-Za-z0-9_-]{1,80}(\.fifo)?$/,
+  },
   queueUrl: {
     description: 'URL of an SQS queue',
     pattern: /^https?:\/\/[A-Za-z0-9.:-]+\/[0-9]{12}\/[A-Za-z0-9_-]{1,80}(\.fifo)?$/,
@@ -158,10 +180,10 @@ export const SLOTS = {
     description: 'the value of that flag for the other engine',
     pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
   },
-  /** Only evidence that it is ready gives it. */
+  /** The same value, but only evidence that its cluster is ready gives it. */
   fallbackEngine: {
-    description: 'the engine to fall back to, once its cluster says that it is ready',
-    pattern: /^OPENSEARCH$/,
+    description: 'the value of that flag for the other engine, once its cluster says that it is ready',
+    pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
   },
   previousVersion: {
     description:

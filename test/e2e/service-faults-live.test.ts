@@ -31,7 +31,15 @@ function storyOf(harness: ServiceHarness): string {
     .map((one) => {
       const causes = (one.diagnosis?.causes ?? [])
         .slice(0, 4)
-        .map(({ cause, variant, on, confidence }) => `${cause}/${variant}@${on} ${confidence}`);
+        .map(
+          ({ cause, variant, on, confidence, evidence }) =>
+            `${cause}/${variant}@${on} ${confidence}` +
+            (process.env.EV === undefined
+              ? ''
+              : evidence
+                  .map((e) => `\n      ${e.state} ${'weight' in e ? e.weight : ''} ${e.probe} ${e.observed}`)
+                  .join('')),
+        );
       return `${one.detector} ${one.target} '${one.subject}' ${one.state}: ${one.symptom.headline} [${causes.join(', ')}]`;
     })
     .join('\n');

@@ -23,7 +23,11 @@ const lowerFirst = (text: string): string => (/^[A-Z][a-z]/.test(text) ? text[0]
 const DEPENDED_ON: Readonly<Record<string, string>> = { search: 'search engine', dependency: 'vendor' };
 
 const where = (on: Hypothesis['on']): string =>
-  on === 'self' ? '' : ` (of each ${DEPENDED_ON[on] ?? on} that it depends on)`;
+  on === 'self'
+    ? ''
+    : on === 'dependent'
+      ? ' (of each target that depends on it)'
+      : ` (of each ${DEPENDED_ON[on] ?? on} that it depends on)`;
 
 /** `Lock contention: a session holds…` → the name of the cause, and what tells this variant. */
 function titleParts(title: string): readonly [string, string] {

@@ -44,10 +44,12 @@ export interface CloudOptions {
   readonly startedAt?: number;
   /** For every namespace alike; default as AWS has it. */
   readonly publishDelayMs?: number;
+  /** What a readiness endpoint calls what it needs, where that is not the name of the target. */
+  readonly checks?: Readonly<Partial<Record<WatchedService, readonly string[]>>>;
 }
 
 export async function startCloud(options: CloudOptions = {}): Promise<CloudWorld> {
-  const { now = Date.now, pace = 1, cluster, postgres, startedAt, publishDelayMs } = options;
+  const { now = Date.now, pace = 1, cluster, postgres, startedAt, publishDelayMs, checks = {} } = options;
   await using starting = new AsyncDisposableStack();
   const server = postgres?.primary;
   const fleet = demoFleet({
@@ -68,7 +70,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<CloudWorld
       .some((task) => task.healthyAt <= at && task.stoppingAt > at && machine.targetProblem(task, at) === null);
   };
   const endpoints = async (name: WatchedService): Promise<HealthEndpoints> =>
-    starting.use(await startHealthEndpoints(NEEDS[name], () => isServed(name)));
+    starting.use(await startHealthEndpoints(checks[name] ?? NEEDS[name], () => isServed(name)));
   const vendors = { stripe: await vendor('Stripe'), twilio: await vendor('Twilio') };
   const health = {
     api: await endpoints('api'),

@@ -15,8 +15,20 @@ export interface Vendor extends AsyncDisposable {
 export interface HealthEndpoints extends AsyncDisposable {
   readonly live: string;
   readonly ready: string;
-  /** The answers from now on: which checks of /ready fail, and whether /health answers at all. */
-  set(state: { readonly live: boolean; readonly failing: readonly string[] }): void;
+  /** The answers from now on: which checks of /ready fail, and whether /health says that it is well. */
+  set(state: HealthState): void;
+}
+
+export interface HealthState {
+  readonly live: boolean;
+  readonly failing: readonly string[];
+  /** What /ready says of a check that fails; default a timeout. */
+  readonly error?: string;
+  /** Connections are taken and never answered, or reset. */
+  readonly hangs?: boolean;
+  readonly resets?: boolean;
+  /** Of /ready, which then says nothing of its checks. */
+  readonly status?: number;
 }
 
 async function listening(server: Server): Promise<string> {
@@ -84,15 +96,25 @@ export async function startHealthEndpoints(
   /** Whether any process is there to answer; default always. */
   isServed: () => boolean = () => true,
 ): Promise<HealthEndpoints> {
-  let state: { readonly live: boolean; readonly failing: readonly string[] } = { live: true, failing: [] };
+  let state: HealthState = { live: true, failing: [] };
   const server = createServer((request, response) => {
+    if (state.hangs === true) return;
+    if (state.resets === true) {
+      response.socket?.resetAndDestroy();
+      return;
+    }
     const isReady = request.url === '/ready';
-    const well = state.live && isServed() && (!isReady || state.failing.length === 0);
-    response.writeHead(well ? 200 : 503, { 'content-type': 'application/json' });
+    const own = isReady ? state.status : undefined;
+    const well = state.live && isServed() && (!isReady || (state.failing.length === 0 && own === undefined));
+    response.writeHead(well ? 200 : (own ?? 503), { 'content-type': 'application/json' });
     const one = (name: string) =>
-      state.failing.includes(name) ? { status: 'unhealthy', error: 'connection timeout' } : { status: 'healthy' };
+      state.failing.includes(name)
+        ? { status: 'unhealthy', error: state.error ?? 'connection timeout' }
+        : { status: 'healthy' };
     const details =
-      isReady && isServed() ? { checks: Object.fromEntries(checks.map((name) => [name, one(name)])) } : {};
+      isReady && own === undefined && isServed()
+        ? { checks: Object.fromEntries(checks.map((name) => [name, one(name)])) }
+        : {};
     response.end(JSON.stringify({ status: well ? 'ok' : 'error', ...details }));
   });
   const url = await listening(server);

@@ -3,14 +3,19 @@
  * the service measures, or on the cache itself.
  */
 
-import type { AnyProbe, Hypothesis } from '../detector.ts';
+import type { Question } from '../../model/index.ts';
+import type { AnyProbe, Facts, Hypothesis } from '../detector.ts';
 import { ask, probe, rightNow } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { bytes, clockTime, count, duration, percent, safeName } from '../format.ts';
-import { fallbackProbe } from './search-probes.ts';
+import { dependencyLevel, dependencyQuestions, fallbackProbe } from './search-probes.ts';
+import { changesQuestion } from './service-questions.ts';
 import { isAfterOnset, type Level, overLevel, riseOf, roseAt } from './service-series.ts';
 
 const TITLE = 'Cache miss storm:';
+
+/** A cache is filled again by then. */
+const STARTED_MS = 15 * 60_000;
 
 /** `self` by a hit rate that is bound by hand; the others once for each cache that the target depends on. */
 export function cacheMissStormHypotheses(): readonly Hypothesis[] {
@@ -21,7 +26,7 @@ export function cacheMissStormHypotheses(): readonly Hypothesis[] {
       prior: 0.1,
       on: 'self',
       requires: ['hit-rate'],
-      probes: [hitRateProbe(), fallbackProbe()],
+      probes: [hitRateProbe(), cacheWellProbe(), fallbackProbe()],
       mitigations: ['cache-hit-rate', 'engine-stats', 'fallback'],
     },
     {
@@ -111,12 +116,15 @@ function evictionsProbe(): AnyProbe {
       const text = `${safeName(facts.on.name)} evicts ${count(level.now, 1)} keys a second, ${count(level.before ?? 0, 1)} before`;
       const headline = `${count(level.now, 1)} keys/s evicted`;
       if (level.now < 1) return opposes(4, text, { headline });
-      const up = level.now > Math.max(10, 3 * (level.before ?? 0), level.upper ?? 0);
-      if (!up) return (riseOf(level) ?? 2) <= 1.3 ? opposes(2, `${text}: as ever`, { headline }) : neutral(text);
+      if (!evicts(level))
+        return (riseOf(level) ?? 2) <= 1.3 ? opposes(2, `${text}: as ever`, { headline }) : neutral(text);
       return supports(3, text, { headline });
     },
   );
 }
+
+/** Far more than ever: a cache that is always full always evicts. */
+const evicts = (level: Level): boolean => level.now > Math.max(10, 3 * (level.before ?? 0), level.upper ?? 0);
 
 function memoryProbe(): AnyProbe {
   return probe<'cache.server'>({
@@ -154,11 +162,44 @@ function upProbe(): AnyProbe {
   );
 }
 
-/** A cache that has just started is empty, unless it has loaded its data. */
+const cachesOf = (facts: Facts): readonly Question<'cache.server'>[] =>
+  facts.target.dependsOn.map((target) => ({ kind: 'cache.server', target, window: rightNow(facts), params: {} }));
+
+/** Hits that are lost because the cache itself lost what it held: which is another cause, with another cure. */
+function cacheWellProbe(): AnyProbe {
+  return probe<'changes'>({
+    id: 'cache-well',
+    factor: 'cache',
+    title: 'whether a cache that search depends on lost its entries',
+    // Which of what it depends on is a cache is not known beforehand: they are asked beside what every walk asks.
+    ask: (_symptom, facts) => changesQuestion(facts),
+    also: (_symptom, facts) => [...cachesOf(facts), ...dependencyQuestions(facts, 'cache_evictions_per_second')],
+    judge(_changes, _symptom, facts, answered) {
+      const started = cachesOf(facts).flatMap((question) => {
+        const server = answered(question);
+        if (server === null) return [];
+        const startedAt = server.at - server.uptimeSeconds * 1000;
+        return facts.onset.earliest - startedAt <= STARTED_MS && startedAt <= facts.onset.latest + 60_000
+          ? [`${safeName(question.target, 60)} started anew at ${clockTime(startedAt)}`]
+          : [];
+      });
+      const evicting = dependencyLevel(facts, 'cache_evictions_per_second', answered);
+      const reasons =
+        evicting !== null && evicts(evicting.level)
+          ? [...started, `${evicting.of} evicts ${count(evicting.level.now, 1)} keys a second`]
+          : started;
+      if (reasons.length === 0) return neutral('no cache that search depends on is known to have lost its entries');
+      const observed = reasons.join(', ');
+      return opposes(3, `${observed}, which explains more`, { headline: observed });
+    },
+  });
+}
+
+/** A cache that has just started is empty, unless it has loaded its data. That it answers again says nothing then. */
 function startedProbe(): AnyProbe {
   return probe<'cache.server'>({
     id: 'cache-started',
-    factor: 'started',
+    factor: 'up',
     title: 'since when the cache has run',
     ask: (_symptom, facts) => ask('cache.server', facts, {}, rightNow(facts)),
     judge({ uptimeSeconds, loading, at }, _symptom, facts) {
@@ -166,7 +207,7 @@ function startedProbe(): AnyProbe {
       const startedAt = at - uptimeSeconds * 1000;
       const text = `it started ${duration(uptimeSeconds)} ago, at ${clockTime(startedAt)}`;
       if (startedAt > facts.onset.latest + 60_000) return neutral(`${text}, after it began`);
-      if (facts.onset.earliest - startedAt <= 15 * 60_000)
+      if (facts.onset.earliest - startedAt <= STARTED_MS)
         return supports(6, text, { headline: `the cache started anew at ${clockTime(startedAt)}` });
       return opposes(2, text, { headline: `the cache has run for ${duration(uptimeSeconds)}` });
     },

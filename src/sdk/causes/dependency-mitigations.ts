@@ -4,6 +4,7 @@ import type { Effect, Mitigation } from '../detector.ts';
 import { effect } from '../detector.ts';
 import { count } from '../format.ts';
 import { externalServiceMitigations } from './external-service-mitigations.ts';
+import { serviceLoadMitigations } from './service-load-mitigations.ts';
 import { seriesQuestion } from './service-questions.ts';
 import { unreachableMitigations } from './unreachable-mitigations.ts';
 
@@ -46,6 +47,7 @@ export const dependencyMitigations: Readonly<Record<string, Mitigation>> = {
     'Look at its certificate, its issuer, and whether we trust it',
     'timeout --foreground 10 openssl s_client -connect {host}:{port} -servername {host}',
   ),
+  'load-look': serviceLoadMitigations['load-look']!,
   'secret-changes': unreachableMitigations['secret-changes']!,
   'way-out': look(
     'Look at our way out: NAT gateways and whether they work',

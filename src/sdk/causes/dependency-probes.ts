@@ -6,8 +6,9 @@ import { ask, probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, plural, safeName, times } from '../format.ts';
 import { FEW } from './dependency-failures.ts';
+import { excessBy } from './label-excess.ts';
 import { changesQuestion, rateText, seriesQuestion, share, sumsAtOnset } from './service-questions.ts';
-import { isUp, latencyText, levelsOf, riseOf } from './service-series.ts';
+import { isUp, type Level, latencyText, levelsOf, riseOf } from './service-series.ts';
 import { weighed } from './weighed.ts';
 
 export type Calls = 'failing' | 'well' | 'unknown';
@@ -45,10 +46,13 @@ export function ownCallsProbe(weights: Readonly<Record<'failing' | 'well', numbe
     judge(_errors, _symptom, facts, answered) {
       const found = ratesOf(facts, answered);
       if (found === null) return neutral('failed calls are known, but not of how many');
-      const observed = `${rateText(found.now)} of ${plural(found.calls, 'call')} to ${facts.on.name} fail, ${rateText(found.before)} before`;
       const calls = callsOf(facts, answered);
-      if (calls === 'unknown') return neutral(observed);
-      return weighed(weights[calls], observed, { headline: `${rateText(found.now)} of our calls fail` });
+      const only = calls === 'failing' ? worstHost(facts, answered) : null;
+      const where = only === null ? '' : `, nearly all of them to ${safeName(only, 80)}`;
+      const observed = `${rateText(found.now)} of ${plural(found.calls, 'call')} to ${facts.target.name} fail, ${rateText(found.before)} before${where}`;
+      const slots = hostSlots(facts, answered);
+      if (calls === 'unknown') return neutral(observed, { slots });
+      return weighed(weights[calls], observed, { headline: `${rateText(found.now)} of our calls fail`, slots });
     },
   });
 }
@@ -78,7 +82,7 @@ export function statusPageProbe({ bad, minor, none, whileFailing }: PageWeights)
       const parts = components.slice(0, 3).map(({ name }) => safeName(name, 40));
       const touched = parts.length === 0 ? '' : `; it names ${parts.join(', ')}`;
       const observed = `${page} says ${safeName(description, 100)}${named} at ${clockTime(at)}${touched}`;
-      const slots = hostSlots(facts);
+      const slots = hostSlots(facts, answered);
       const headline = incident === undefined ? safeName(description, 60) : safeName(incident.name, 60);
       const is = indicator === 'major' || indicator === 'critical' ? bad : indicator === 'none' ? none : minor;
       if (indicator === 'unknown') return neutral(observed, { slots });
@@ -94,19 +98,39 @@ export function statusPageProbe({ bad, minor, none, whileFailing }: PageWeights)
   });
 }
 
-/** For commands that ask one of its hosts. */
-function hostSlots(facts: Facts): { readonly host?: string; readonly port?: string } {
-  const [host] = facts.on.hosts ?? [];
+/** Part of the additional failures that one host must have for the others to be well. */
+const NEARLY_ALL = 0.8;
+
+/** The one of several hosts that has the trouble: it fails, or else it is slow, and the others do not. */
+function worstHost(facts: Facts, answered: Answered): string | null {
+  const { hosts = [] } = facts.target;
+  if (hosts.length < 2) return null;
+  const failed = answered(seriesQuestion(facts, 'dependency_errors'))?.points ?? [];
+  const excess = excessBy(failed, facts, ({ host }) => host ?? null);
+  const [top] = excess.parts;
+  if (top !== undefined && excess.all >= FEW) return top.excess >= NEARLY_ALL * excess.all ? top.name : null;
+  const levels = levelsOf(answered(seriesQuestion(facts, 'dependency_latency_p95'))?.points ?? [], facts);
+  const slow = levels.filter(isSlow);
+  return slow.length === 1 ? (slow[0]!.labels['host'] ?? null) : null;
+}
+
+/** For commands that ask one of its hosts: the one that has the trouble, else the first. */
+function hostSlots(facts: Facts, answered: Answered): { readonly host?: string; readonly port?: string } {
+  const { hosts = [] } = facts.target;
+  const worst = worstHost(facts, answered);
+  const host = worst !== null && hosts.includes(worst) ? worst : hosts[0];
   return host === undefined ? {} : { host, port: '443' };
 }
 
 const SLOW = 1.5;
 const FLOOR_SECONDS = 0.05;
 
+const isSlow = (one: Level): boolean => isUp(one, SLOW) && one.now - (one.before ?? 0) >= FLOOR_SECONDS;
+
 /** How much slower it answers than before; null where it does not, or is not known to. */
 function slowRise(facts: Facts, answered: Answered): number | null {
   const levels = levelsOf(answered(seriesQuestion(facts, 'dependency_latency_p95'))?.points ?? [], facts);
-  const slow = levels.filter((one) => isUp(one, SLOW) && one.now - (one.before ?? 0) >= FLOOR_SECONDS);
+  const slow = levels.filter(isSlow);
   return slow.length === 0 ? null : Math.max(...slow.map((one) => riseOf(one) ?? 1));
 }
 
@@ -118,10 +142,11 @@ export function ownLatencyProbe(weights: { readonly slow: number; readonly asBef
     title: 'how long our calls to it take',
     ask: (_symptom, facts) => seriesQuestion(facts, 'dependency_latency_p95'),
     judge({ points }, _symptom, facts, answered) {
-      const [worst] = [...levelsOf(points, facts)].sort((a, b) => b.now - a.now);
+      // Hosts have times of their own: the one that rose most.
+      const [worst] = [...levelsOf(points, facts)].sort((a, b) => (riseOf(b) ?? 1) - (riseOf(a) ?? 1));
       if (worst === undefined || worst.before === null) return neutral('how long calls took before is not known');
       const up = riseOf(worst) ?? 1;
-      const observed = `p95 of calls to ${facts.on.name} is ${latencyText(worst.now)}, ${latencyText(worst.before)} before (${times(up)})`;
+      const observed = `p95 of calls to ${safeName(worst.labels['host'] ?? facts.target.name, 80)} is ${latencyText(worst.now)}, ${latencyText(worst.before)} before (${times(up)})`;
       const headline = `p95 of calls ${latencyText(worst.now)} (${times(up)})`;
       if (slowRise(facts, answered) === null) {
         return up <= 1.2 || worst.upper !== null

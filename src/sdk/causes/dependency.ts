@@ -4,6 +4,7 @@
  */
 
 import type { Hypothesis } from '../detector.ts';
+import { callerCpuProbe, callsElsewhereProbe } from './dependency-callers.ts';
 import { type FailureKind, failureMessagesProbe, failureReasonsProbe, othersFailProbe } from './dependency-failures.ts';
 import {
   moreCallsProbe,
@@ -28,6 +29,8 @@ interface OurSide {
   readonly alike: number;
   readonly alone: number;
   readonly changes: RegExp;
+  /** Of the way to everybody, and not of this vendor: on several of them it is one thing. */
+  readonly anywhere?: true;
   readonly mitigations: readonly string[];
 }
 
@@ -50,6 +53,7 @@ const OUR_SIDE: Readonly<Record<OurSideVariant, OurSide>> = {
     alike: 3,
     alone: 0,
     changes: /\bdns\b|resolver|route ?53|hosted zone|search domain/i,
+    anywhere: true,
     mitigations: ['resolve-host', 'ask-host', 'vendor-status'],
   },
   tls: {
@@ -60,6 +64,7 @@ const OUR_SIDE: Readonly<Record<OurSideVariant, OurSide>> = {
     alike: 3,
     alone: 0,
     changes: /cert|\bca\b|trust.?store|\btls\b|proxy/i,
+    anywhere: true,
     mitigations: ['host-certificate', 'ask-host', 'vendor-status'],
   },
   egress: {
@@ -70,12 +75,13 @@ const OUR_SIDE: Readonly<Record<OurSideVariant, OurSide>> = {
     alike: 3,
     alone: -1.5,
     changes: /route|\bnat\b|firewall|security group|egress|proxy|subnet|network|vpc/i,
+    anywhere: true,
     mitigations: ['ask-host', 'way-out', 'vendor-status', 'disable-flag'],
   },
 };
 
 function ourSide(variant: OurSideVariant): Hypothesis {
-  const { title, prior, kind, weight, alike, alone, changes, mitigations } = OUR_SIDE[variant];
+  const { title, prior, kind, weight, alike, alone, changes, anywhere, mitigations } = OUR_SIDE[variant];
   return {
     cause: 'our-side',
     variant,
@@ -91,6 +97,7 @@ function ourSide(variant: OurSideVariant): Hypothesis {
       ownCallsProbe({ failing: 0.3, well: -5 }),
     ],
     mitigations,
+    ...(anywhere === undefined ? {} : { anywhere }),
   };
 }
 
@@ -124,6 +131,7 @@ export function dependencyHypotheses(): readonly Hypothesis[] {
         ownCallsProbe({ failing: -3.5, well: 0.3 }),
         statusPageProbe({ bad: 1, minor: 0.5, none: 0, whileFailing: true }),
         othersFailProbe({ alike: -3, alone: 0 }),
+        callsElsewhereProbe({ alike: -4.5, alone: 1 }),
       ],
       mitigations: ['external-latency', 'vendor-status', 'enable-cache', 'reduce-timeout', 'disable-flag'],
     },
@@ -157,5 +165,38 @@ export function dependencyHypotheses(): readonly Hypothesis[] {
       mitigations: ['external-services', 'enable-cache', 'disable-flag'],
     },
     ...(Object.keys(OUR_SIDE) as readonly OurSideVariant[]).map(ourSide),
+    {
+      cause: 'our-side',
+      variant: 'slow',
+      title: 'Our side of the calls: they wait in the caller, or on the way to everybody',
+      prior: 0.08,
+      on: 'dependent',
+      requires: ['calls-elsewhere'],
+      probes: [
+        ownLatencyProbe({ slow: 1, asBefore: 4.5 }),
+        callsElsewhereProbe({ alike: 3.7, alone: -4.5 }),
+        callerCpuProbe({ full: -3.5, room: 0.5 }),
+        ownCallsProbe({ failing: -2, well: 0.3 }),
+      ],
+      mitigations: ['load-look', 'external-latency'],
+      seenBy: ['high-latency'],
+    },
+    {
+      // As the caller's own latency calls it: both are one incident.
+      cause: 'service-saturated',
+      variant: 'cpu',
+      title: 'Service saturated: the caller has no CPU left, and so everybody whom it calls seems slow',
+      prior: 0.05,
+      on: 'dependent',
+      requires: ['calls-elsewhere', 'caller-cpu'],
+      probes: [
+        ownLatencyProbe({ slow: 0.7, asBefore: 4.5 }),
+        callsElsewhereProbe({ alike: 2, alone: -4.5 }),
+        callerCpuProbe({ full: 3.5, room: 5 }),
+        ownCallsProbe({ failing: -2, well: 0.3 }),
+      ],
+      mitigations: ['load-look', 'external-latency'],
+      seenBy: ['high-latency', 'high-cpu-memory'],
+    },
   ];
 }

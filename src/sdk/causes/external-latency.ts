@@ -167,7 +167,7 @@ export function notAVendorProbe(weight: number): AnyProbe {
       const began = roseAt(worst, SLOW);
       const late = began !== null && isAfterOnset(began, facts, worst.periodMs);
       // Calls to all hosts are slower where the caller itself is.
-      const few = levels.length > 1 && slow.length < levels.length / 2;
+      const few = levels.length > 1 && slow.length <= levels.length / 2;
       if (late || !few || explained(worst, other) < 0.3) return neutral(hostText(worst));
       return opposes(weight, `${hostText(worst)} and the other hosts do not, which explains more`, {
         headline: `${safeName(worst.labels['host'] ?? '', 60)} is slow`,

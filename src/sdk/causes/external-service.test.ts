@@ -51,7 +51,8 @@ describe('calls that fail', () => {
 
   test.each([
     ['to it alone', series({ 'api.stripe.com': [0, 90], 'api.twilio.com': [0, 0] }), 'supports', 4],
-    ['to everybody', series({ 'api.stripe.com': [0, 90], 'api.twilio.com': [0, 45] }), 'supports', 1],
+    ['to everybody', series({ 'api.stripe.com': [0, 90], 'api.twilio.com': [0, 45] }), 'opposes', -2],
+    ['most of all to it', series({ 'api.stripe.com': [0, 90], 'api.twilio.com': [0, 12] }), 'supports', 1],
     ['to somebody else', series({ 'api.stripe.com': [0, 0], 'api.twilio.com': [0, 45] }), 'opposes', -4],
     ['as ever', series({ 'api.stripe.com': [3, 3], 'api.twilio.com': [0, 0] }), 'opposes', -4],
     ['somewhat more than ever', series({ 'api.stripe.com': [2, 5], 'api.twilio.com': [0, 0] }), 'neutral', 0],

@@ -34,6 +34,8 @@ export interface ExternalServiceOptions {
 
 /** Fewer failed calls prove nothing. */
 const FEW_CALLS = 5;
+/** It says of the vendor itself what a caller can only guess, and whether it is our side of the calls. */
+const SEEN_BY = ['dependency-trouble'] as const;
 
 /** One per dependency; spread `externalServiceMitigations` into the detector's mitigations beside them. */
 export function externalServiceHypotheses(options: ExternalServiceOptions = {}): readonly Hypothesis[] {
@@ -53,6 +55,7 @@ export function externalServiceHypotheses(options: ExternalServiceOptions = {}):
         ...(readiness ? [readinessProbe()] : []),
       ],
       mitigations: ['vendor-status', 'disable-flag', 'external-services'],
+      seenBy: SEEN_BY,
     },
     slow: {
       cause: 'external-service',
@@ -63,6 +66,7 @@ export function externalServiceHypotheses(options: ExternalServiceOptions = {}):
       requires: ['slow-calls'],
       probes: [slowCallsProbe(), messagesProbe(['timeout'], 1.5), vendorStatusProbe(0.7)],
       mitigations: ['external-latency', 'vendor-status', 'enable-cache', 'reduce-timeout', 'disable-flag'],
+      seenBy: SEEN_BY,
     },
   };
   return variants.map((variant) => all[variant]);
@@ -111,7 +115,9 @@ function failedCallsProbe(): AnyProbe {
       const headline = `${rateText(own.after)} of calls to ${hostText(facts)} fail`;
       // A service's own way out, or its own mistake, makes calls to everybody fail.
       if (others.after > Math.max(0.02, others.before * 3) && others.failed.after >= FEW_CALLS) {
-        return supports(1, `${observed}: not to it alone`);
+        return others.after >= own.after * 0.5
+          ? opposes(2, `${observed}: not to it alone`, { headline: 'calls to others fail as well' })
+          : supports(1, `${observed}: not to it alone`);
       }
       const ours = sumsAtOnset(answered(seriesQuestion(facts, 'errors'))?.points, facts).after;
       if (ours > 0 && own.failed.after < ours * 0.2) {

@@ -40,6 +40,14 @@ export const healthCheckMitigations: Readonly<Record<string, Mitigation>> = {
   'resolve-endpoint': unreachableMitigations['resolve-name']!,
   'resolve-way-in': trafficStoppedMitigations['resolve-way-in']!,
   'target-health': unevenMitigations['target-health']!,
+  'cache-ping': look(
+    'Ask the cache itself; takes the password from REDISCLI_AUTH',
+    'redis-cli -h {host} -p {port} PING',
+  ),
+  'cache-clients': look(
+    'Look who is connected to the cache; takes the password from REDISCLI_AUTH',
+    'redis-cli -h {host} -p {port} CLIENT LIST',
+  ),
   'cache-status': look(
     'Look at the state of the caches (ElastiCache)',
     'aws elasticache describe-cache-clusters --region {region} --query "CacheClusters[].[CacheClusterId,Engine,CacheClusterStatus]"',

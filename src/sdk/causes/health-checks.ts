@@ -7,7 +7,9 @@ import type { HealthCheckResult, Judged } from '../../model/index.ts';
 import type { AnyProbe, Hypothesis } from '../detector.ts';
 import { probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { percent, safeName } from '../format.ts';
+import { CACHE, cacheMessagesProbe } from './cache-messages.ts';
+import { versionBeforeProbe } from './explained-by-version.ts';
+import { cacheWellProbe } from './health-cache.ts';
 import {
   answerText,
   busyProcessProbe,
@@ -23,13 +25,11 @@ import {
   waitsForOthersProbe,
 } from './health-probes.ts';
 import { balancerProbe, servedProbe, usersProbe } from './served-probes.ts';
-import { FEW_MESSAGES, healthQuestion, logShare, logsQuestion } from './service-questions.ts';
+import { healthQuestion } from './service-questions.ts';
 
+export { healthCacheHypotheses } from './health-cache.ts';
 export { healthCheckMitigations } from './health-check-mitigations.ts';
 export { healthDatabaseHypotheses } from './health-database.ts';
-
-/** A cache by one of the names that readiness endpoints, hosts and messages give it, or by its port. */
-const CACHE = /redis|valkey|memcached?|elasticache|cache|\b(?:6379|11211)\b/i;
 
 /** Spread `healthCheckMitigations` into the detector's mitigations beside these. */
 export function cacheUnreachable(prior = 0.07): Hypothesis {
@@ -39,31 +39,9 @@ export function cacheUnreachable(prior = 0.07): Hypothesis {
     prior,
     on: 'self',
     requires: ['named-check'],
-    probes: [namedCheckProbe({ what: 'cache', names: CACHE, weight: 5 }), cacheMessagesProbe()],
+    probes: [namedCheckProbe({ what: 'cache', names: CACHE, weight: 5 }), cacheMessagesProbe(), cacheWellProbe(7.5)],
     mitigations: ['ask-ready', 'cache-status', 'cache-events', 'health-logs'],
   };
-}
-
-function cacheMessagesProbe(): AnyProbe {
-  return probe({
-    id: 'cache-messages',
-    factor: 'logs',
-    title: 'error messages about the cache',
-    ask: (_symptom, facts) => logsQuestion(facts),
-    judge(logs, _symptom, facts) {
-      const found = logShare(logs, facts, ({ template, host }) => CACHE.test(template) || CACHE.test(host ?? ''));
-      if (found.all < FEW_MESSAGES) return neutral('no more error messages than before');
-      const observed = `${found.fitting} of ${found.all} more error messages than before are about the cache`;
-      if (found.top === null || found.share < 0.05) {
-        return opposes(1.5, observed, { headline: 'no message is about the cache' });
-      }
-      if (found.share < 0.2) return neutral(observed);
-      const text = `${observed}: ${safeName(found.top.template, 120)}`;
-      return supports(found.share >= 0.5 ? 3 : 1.5, text, {
-        headline: `${percent(found.share)} of the new error messages are about the cache`,
-      });
-    },
-  });
 }
 
 export function serviceHung(prior = 0.07): Hypothesis {
@@ -209,6 +187,8 @@ export function healthCheckItself(prior = 0.06): Hypothesis {
       balancerProbe({ allHealthy: 1.7, someUnhealthy: -3.5, noneHealthy: -4, timeouts: -4 }),
       servedProbe(),
       namesAnotherProbe(3.5),
+      // A version that brought it is to be taken back, whether it broke the service or only its check.
+      versionBeforeProbe({ ifBefore: -3.5, ifNone: 0 }),
     ],
     mitigations: ['ask-health', 'ask-ready', 'target-health', 'health-logs'],
   };

@@ -1,11 +1,14 @@
 /** Probes of an outbox: how its age and its length change, what is added and worked off, and who works at it. */
 
-import type { Judged, LockTreeAnswer, SlotValues, StatementDelta } from '../../model/index.ts';
+import type { Judged, LockTreeAnswer, Question, SlotValues, StatementDelta, Target } from '../../model/index.ts';
 import type { AnyProbe, Facts } from '../detector.ts';
 import { aroundOnset, ask, probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, count, duration, percent, plural, safeName, times } from '../format.ts';
 import { slopePerSecond } from '../rules/index.ts';
+import { refusesWrites } from './search-engine.ts';
+import { engineQuestion, engineQuestions, engineWasDown } from './search-probes.ts';
+import { changesQuestion, FEW_MESSAGES, logShare, logsQuestion } from './service-questions.ts';
 import { isUp, type Level, overLevel, perSecond, riseOf } from './service-series.ts';
 import { isSlower, overStatements, slowerHeadline, statementsWindow, statementText } from './statements.ts';
 
@@ -116,9 +119,13 @@ export function addedProbe(weights: { readonly surge: number; readonly usual: nu
   );
 }
 
+/** `FOR UPDATE` takes a row and does not finish it; `WITH … UPDATE` does. */
+const ends = (text: string): boolean => /(?<!\bfor\s+(?:no\s+key\s+)?)\bupdate\b|\bdelete\s+from\b/i.test(text);
+const takes = (text: string): boolean => /^\s*(?:select|with)\b/i.test(text) && !ends(text);
+
 /** Statements of one kind at the outbox, against before; null where none is among those with most time. */
-function callsOf(top: readonly StatementDelta[], facts: Facts, verb: RegExp) {
-  const found = top.filter((one) => isAbout(one, facts) && verb.test(one.text ?? ''));
+function callsOf(top: readonly StatementDelta[], facts: Facts, fits: (text: string) => boolean) {
+  const found = top.filter((one) => isAbout(one, facts) && fits(one.text ?? ''));
   const before = found.reduce((sum, one) => sum + (one.before.callsPerSecond ?? 0), 0);
   if (found.length === 0 || before <= 0) return null;
   const now = found.reduce((sum, one) => sum + one.callsPerSecond, 0);
@@ -136,8 +143,8 @@ export function workerStatementsProbe(weights: {
     'work',
     'statements that fetch and finish rows, against before',
     ({ value, facts }) => {
-      const fetches = callsOf(value.top, facts, /^\s*(?:select|with)\b/i);
-      const finishes = callsOf(value.top, facts, /^\s*(?:update|delete)\b/i);
+      const fetches = callsOf(value.top, facts, takes);
+      const finishes = callsOf(value.top, facts, ends);
       const any = finishes ?? fetches;
       if (any === null) return neutral(`no statement at ${outboxTable(facts)} is among those with most time`);
       const said = (name: string, calls: { now: number; ratio: number } | null): readonly string[] =>
@@ -148,6 +155,8 @@ export function workerStatementsProbe(weights: {
       if (fetches !== null && finishes !== null && fetches.ratio >= 0.5 && finishes.ratio < 0.2) {
         return judged(weights.fetchesOnly, text, { headline: 'rows are fetched and not finished' });
       }
+      // What is not called any more is not in the list: that rows are fetched says nothing of whether they are finished.
+      if (finishes === null) return neutral(`${text}; none that ends rows is among those with most time`);
       return any.ratio >= 0.5
         ? judged(weights.works, text, { headline: 'rows are fetched and finished' })
         : neutral(text);
@@ -183,6 +192,70 @@ export function workerSessionsProbe(weights: { readonly gone: number; readonly t
       return judged(weights.gone, text, { headline: `${safeName(gone)} is not connected` });
     },
   });
+}
+
+/** What the outbox feeds: search engines whose configuration says that they depend on its database. */
+const fed = ({ dependents = [] }: Facts): readonly Target[] => dependents.filter(({ kind }) => kind === 'search');
+
+/** That what the outbox feeds takes nothing explains a worker that fails or waits. */
+export function downstreamWellProbe(weight: number): AnyProbe {
+  return probe({
+    id: 'downstream',
+    factor: 'downstream',
+    title: 'whether the search engines that it feeds take writes',
+    ask: (_symptom, facts) => changesQuestion(facts),
+    also: (_symptom, facts) => fed(facts).flatMap(({ name }) => engineQuestions(facts, name)),
+    judge(_changes, _symptom, facts, answered) {
+      const refusals = fed(facts).flatMap(({ name }) => {
+        const engine = answered(engineQuestion(facts, name));
+        const was = engineWasDown(facts, name, answered);
+        const refuses = engine === null ? null : refusesWrites(engine);
+        return refuses ?? (was === null ? [] : `${safeName(name, 60)}: ${was}`);
+      });
+      if (refusals.length === 0) return neutral('no search engine that it feeds is known to refuse writes');
+      const observed = refusals.join(', ');
+      return opposes(weight, `${observed}, which explains it`, { headline: observed });
+    },
+  });
+}
+
+/** Whoever of those that depend on the database has the worker's log: the database itself has none. */
+function workerLogOf(facts: Facts): Question<'logs.errors'> | null {
+  const group = String(facts.options['workerLogGroup'] ?? '');
+  const owner = (facts.dependents ?? []).find(({ slots }) => group !== '' && slots['logGroup'] === group);
+  return owner === undefined ? null : logsQuestion(facts, owner);
+}
+
+/** What the worker says: that its work fails, or nothing. */
+export function workerMessagesProbe(weights: { readonly fails: number; readonly quiet: number }): AnyProbe {
+  return probe({
+    id: 'worker-messages',
+    factor: 'worker-log',
+    title: "the worker's error messages, against before",
+    ask: (_symptom, facts) => changesQuestion(facts),
+    also: (_symptom, facts) => {
+      const question = workerLogOf(facts);
+      return question === null ? [] : [question];
+    },
+    judge(_changes, _symptom, facts, answered) {
+      const question = workerLogOf(facts);
+      const logs = question === null ? null : answered(question);
+      if (logs === null) return neutral("the worker's log is not read");
+      const { all, top } = logShare(logs, facts, () => true);
+      if (all < FEW_MESSAGES || top === null) {
+        return judged(weights.quiet, 'the worker writes no more errors than before', { headline: 'no more errors' });
+      }
+      const said = safeName(top.template, 120);
+      return judged(weights.fails, `${count(all)} more error messages than before: ${said}`, {
+        headline: `the worker writes errors: ${safeName(top.template, 60)}`,
+      });
+    },
+  });
+}
+
+/** For the causes of others: whether the worker does less than before at all. */
+export function workerSuffersProbe(): AnyProbe {
+  return processedProbe({ none: 1.2, less: 1, same: -4.5 });
 }
 
 /** Transactions that are rolled back: work that was begun and failed. */

@@ -8,14 +8,18 @@ import { lockContentionHypotheses } from './lock-contention.ts';
 import {
   addedProbe,
   ageShapeProbe,
+  downstreamWellProbe,
   outboxLocksProbe,
   outboxStatementProbe,
   pendingShapeProbe,
   processedProbe,
   rollbacksProbe,
+  workerMessagesProbe,
   workerSessionsProbe,
   workerStatementsProbe,
+  workerSuffersProbe,
 } from './outbox-probes.ts';
+import { searchEngineDownHypotheses } from './search-engine.ts';
 import { slowQueryHypotheses } from './slow-query.ts';
 import { overChanges } from './statements.ts';
 
@@ -47,6 +51,7 @@ export function outboxHypotheses(): readonly Hypothesis[] {
         processedProbe({ none: 1, less: -3.5, same: -5 }),
         workerStatementsProbe({ stopped: 2.2, fetchesOnly: -4, works: -3.5 }),
         workerSessionsProbe({ gone: 2.2, there: -3 }),
+        workerMessagesProbe({ fails: -2.5, quiet: 0 }),
         workerChanges(),
         ...elsewhere(),
       ],
@@ -65,6 +70,8 @@ export function outboxHypotheses(): readonly Hypothesis[] {
         workerStatementsProbe({ stopped: -4, fetchesOnly: 2.5, works: -3 }),
         workerSessionsProbe({ gone: -4, there: 0.7 }),
         rollbacksProbe(1.8),
+        workerMessagesProbe({ fails: 2.2, quiet: -0.7 }),
+        downstreamWellProbe(7),
         workerChanges(),
         ...elsewhere(),
       ],
@@ -81,6 +88,7 @@ export function outboxHypotheses(): readonly Hypothesis[] {
         pendingShapeProbe({ grows: 1, flat: -3.5 }),
         processedProbe({ none: -4.5, less: 1.7, same: 0 }),
         addedProbe({ surge: -3.5, usual: 0.5 }),
+        downstreamWellProbe(3),
         workerStatementsProbe({ stopped: -4, fetchesOnly: -3, works: 0.5 }),
         workerSessionsProbe({ gone: -3, there: 0.3 }),
         ...elsewhere(),
@@ -117,6 +125,10 @@ export function outboxHypotheses(): readonly Hypothesis[] {
       ],
       mitigations: ['outbox-head', 'outbox-worker-logs', 'outbox-count'],
     },
+    ...searchEngineDownHypotheses('dependent').map((one) => ({
+      ...one,
+      probes: [...one.probes, workerSuffersProbe()],
+    })),
     ...lockContentionHypotheses({ on: 'self', priorScale: 0.3 }).map((one) => ({
       ...one,
       probes: [...one.probes, outboxLocksProbe({ its: 1.5, others: -4.5 })],

@@ -3,11 +3,12 @@
  * capacity, a limit, its own errors, waiting, single messages that it cannot take, or that nobody receives at all.
  */
 
-import type { Judged, SqsQueueAnswer } from '../../model/index.ts';
 import type { AnyProbe, Hypothesis } from '../detector.ts';
+import { ask } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
-import { clockTime, count, plural } from '../format.ts';
+import { clockTime, count, duration, plural } from '../format.ts';
 import { externalServiceHypotheses } from './external-service.ts';
+import { eventSourceLimitProbe, eventSourceProbe } from './queue-event-source.ts';
 import { concurrencyProbe, limitProbe, switchedOffProbe } from './queue-limits.ts';
 import {
   consumerChangedProbe,
@@ -21,11 +22,16 @@ import {
   throttlesProbe,
 } from './queue-probes.ts';
 import { overQueue, queueNowProbe } from './queue-series.ts';
+import { searchEngineDownHypotheses } from './search-engine.ts';
 import { serviceDatabaseHypotheses, serviceDatabaseUnreachableHypotheses } from './service-database.ts';
 
 export { raisedConcurrency } from './queue-limits.ts';
 export { queueMitigations } from './queue-mitigations.ts';
 export { clearText, secondsToClear } from './queue-series.ts';
+
+/** So many wait at any time. */
+const FEW_WAITING = 20;
+const LATE_SECONDS = 60;
 
 /** On the queue itself; spread `queueMitigations` into the detector's mitigations beside these. */
 export function queueHypotheses(): readonly Hypothesis[] {
@@ -43,18 +49,65 @@ export function queueHypotheses(): readonly Hypothesis[] {
         sentProbe({ surge: -4, usual: 1 }),
         durationProbe({ long: 1, longer: 1.5, same: 0 }),
         concurrencyProbe(),
+        eventSourceLimitProbe({ held: -5, at: 0, room: 0, none: 0 }),
         queueNowProbe(),
       ],
-      mitigations: ['processing-rate', 'event-source', 'raise-concurrency', 'queue-now'],
+      mitigations: [
+        'processing-rate',
+        'event-source',
+        'raise-event-source',
+        'raise-concurrency',
+        'queue-now',
+        'queue-age',
+      ],
+    },
+    {
+      cause: 'consumer-under-capacity',
+      variant: 'event-source',
+      title: 'Consumer under capacity: its event source starts too few runs at once',
+      prior: 0.05,
+      on: 'self',
+      requires: ['flow', 'event-source-limit'],
+      probes: [
+        flowProbe({ still: -5, behind: 2.3, level: -3 }),
+        errorsProbe({ most: -4, many: -4, some: -1, none: 0.3 }),
+        throttlesProbe({ many: -4.5, none: 0.3 }),
+        sentProbe({ surge: -4, usual: 1 }),
+        durationProbe({ long: -2.5, longer: -1, same: 0.5 }),
+        eventSourceLimitProbe({ held: 4, at: 0, room: -4, none: -6 }),
+        queueNowProbe(),
+      ],
+      mitigations: ['event-source', 'raise-event-source', 'processing-rate', 'queue-now', 'queue-age'],
     },
     {
       cause: 'consumer-throttled',
-      title: 'Consumer throttled: a concurrency limit refuses its runs',
+      title: 'Consumer throttled: its concurrency limit refuses its runs',
       prior: 0.12,
       on: 'self',
       requires: ['throttles'],
-      probes: [throttlesProbe({ many: 4, none: -5 }), limitProbe(), queueNowProbe()],
-      mitigations: ['concurrency-now', 'raise-concurrency', 'queue-now', 'processing-rate'],
+      // Runs that hang take up what there is: being refused is what comes of it.
+      probes: [
+        throttlesProbe({ many: 4, none: -5 }),
+        limitProbe('reserved'),
+        durationProbe({ long: -5, longer: 0, same: 0.3 }),
+        queueNowProbe(),
+      ],
+      mitigations: ['concurrency-now', 'raise-concurrency', 'queue-now', 'processing-rate', 'queue-age'],
+    },
+    {
+      cause: 'consumer-throttled',
+      variant: 'account',
+      title: "Consumer throttled: nothing is reserved for it, and the account's concurrency is used up",
+      prior: 0.05,
+      on: 'self',
+      requires: ['throttles', 'limit'],
+      probes: [
+        throttlesProbe({ many: 4, none: -5 }),
+        limitProbe('account'),
+        durationProbe({ long: -5, longer: 0, same: 0.3 }),
+        queueNowProbe(),
+      ],
+      mitigations: ['account-limits', 'reserve-concurrency', 'queue-now', 'processing-rate', 'queue-age'],
     },
     {
       cause: 'consumer-failing',
@@ -83,7 +136,9 @@ export function queueHypotheses(): readonly Hypothesis[] {
         durationProbe({ long: 3, longer: 0, same: -4 }),
         flowProbe({ still: 2, half: 0, behind: -1.5, level: -4 }),
         inFlightProbe(),
-        throttlesProbe({ many: -4, none: 0 }),
+        // A run that its time limit ends is a failed one.
+        errorsProbe({ most: 0.7, many: 0.5, some: 0, none: -3 }),
+        switchedOffProbe(-4, 0),
         ownMessagesProbe(['timeout']),
         dependencyWellProbe(6),
         queueNowProbe(),
@@ -95,13 +150,14 @@ export function queueHypotheses(): readonly Hypothesis[] {
       title: 'Poison messages: single messages fail each time and end as dead letters, the others flow',
       prior: 0.12,
       on: 'self',
-      requires: ['dead-letters'],
+      requires: ['flow'],
       probes: [
         deadLettersProbe(),
+        passedByProbe(),
         flowProbe({ still: -4, half: -3, behind: 0, level: 1.5 }),
         throttlesProbe({ many: -4, none: 0 }),
         errorsProbe({ most: -3, many: 0.5, some: 0.5, none: 0 }),
-        queueNowProbe(deadLetterSlots),
+        queueNowProbe(),
       ],
       mitigations: ['dead-letters', 'peek-dead-letters', 'consumer-logs'],
     },
@@ -111,23 +167,55 @@ export function queueHypotheses(): readonly Hypothesis[] {
       prior: 0.15,
       on: 'self',
       requires: ['sent'],
-      probes: [sentProbe({ surge: 4, usual: -5 }), workedOffProbe(), concurrencyProbe(0), queueNowProbe()],
-      mitigations: ['processing-rate', 'queue-now', 'raise-concurrency', 'event-source'],
+      probes: [
+        sentProbe({ surge: 4, usual: -5 }),
+        workedOffProbe(),
+        concurrencyProbe(0),
+        eventSourceLimitProbe({ held: -3, at: 0, room: 0, none: 0 }),
+        queueNowProbe(),
+      ],
+      mitigations: [
+        'processing-rate',
+        'queue-now',
+        'queue-age',
+        'raise-event-source',
+        'raise-concurrency',
+        'event-source',
+      ],
     },
     {
       cause: 'consumer-stopped',
-      title: 'Consumer stopped: nobody receives the messages, as when the event source is disabled',
+      title: 'Consumer stopped: nobody receives the messages',
       prior: 0.1,
       on: 'self',
       requires: ['receives'],
       probes: [
-        receivesProbe(),
+        receivesProbe(3),
         flowProbe({ still: 1.5, half: -4, behind: -5, level: -5 }),
-        invocationsProbe(),
+        invocationsProbe(1.5),
         switchedOffProbe(-5, 0),
+        eventSourceProbe({ disabled: -5, enabled: -0.5, none: 1.5 }),
         queueNowProbe(),
       ],
       mitigations: ['event-source', 'consumer-version', 'queue-now'],
+    },
+    {
+      cause: 'consumer-stopped',
+      variant: 'disabled',
+      title: 'Consumer stopped: its event source is disabled, so nobody receives the messages',
+      prior: 0.05,
+      on: 'self',
+      requires: ['event-source'],
+      probes: [
+        // Where it cannot be read, that nobody receives is the other's.
+        eventSourceProbe({ disabled: 6, enabled: -7, none: -6 }),
+        receivesProbe(0.7),
+        flowProbe({ still: 0.5, half: -4, behind: -5, level: -5 }),
+        invocationsProbe(0.2),
+        switchedOffProbe(-3, 0),
+        queueNowProbe(),
+      ],
+      mitigations: ['event-source', 'enable-event-source', 'queue-now', 'queue-age'],
     },
     {
       cause: 'consumer-stopped',
@@ -142,7 +230,7 @@ export function queueHypotheses(): readonly Hypothesis[] {
   ];
 }
 
-/** What the consumer needs: on each database and vendor that the queue depends on. Mitigations: those of each cause. */
+/** What the consumer needs: on each database, vendor and search engine that the queue depends on. Mitigations: those of each cause. */
 export function queueDependencyHypotheses(): readonly Hypothesis[] {
   const pool = serviceDatabaseHypotheses().filter(({ cause }) => cause === 'connection-pool');
   const vendors = externalServiceHypotheses({ prior: 0.1 }).map((hypothesis) => ({
@@ -152,10 +240,13 @@ export function queueDependencyHypotheses(): readonly Hypothesis[] {
     // Calls by host are a signal of services; a queue has none.
     probes: hypothesis.probes.filter(({ id }) => id !== 'failed-calls'),
   }));
-  return [...serviceDatabaseUnreachableHypotheses({ readiness: false }), ...pool, ...vendors].map((hypothesis) => ({
-    ...hypothesis,
-    probes: [...hypothesis.probes, consumerSuffersProbe()],
-  }));
+  const all = [
+    ...serviceDatabaseUnreachableHypotheses({ readiness: false }),
+    ...pool,
+    ...vendors,
+    ...searchEngineDownHypotheses('search'),
+  ];
+  return all.map((hypothesis) => ({ ...hypothesis, probes: [...hypothesis.probes, consumerSuffersProbe()] }));
 }
 
 function inFlightProbe(): AnyProbe {
@@ -180,12 +271,19 @@ function inFlightProbe(): AnyProbe {
 function deadLettersProbe(): AnyProbe {
   return overQueue(
     { id: 'dead-letters', factor: 'dead-letters', title: 'dead letters, beside before', signal: 'dead_letters' },
-    ({ newest, points }, _view, symptom, facts) => {
+    ({ newest, points }, _view, symptom, facts, answered) => {
       const earlier = points.filter((one) => one.at <= facts.onset.earliest);
       const before = (earlier.at(-1) ?? points[0])?.value ?? newest;
       const more = newest - before;
       const observed = `${plural(newest, 'dead letter')}, ${count(before)} before it began`;
-      if (more <= 0) return opposes(4, observed, { headline: 'no more dead letters than before' });
+      if (more <= 0) {
+        // It is tried so often first, each time after it was hidden for so long.
+        const queue = answered(ask('sqs.queue', facts, {}));
+        const untilMs = queue === null ? 0 : (queue.maxReceives ?? 0) * queue.visibilityTimeoutSeconds * 1000;
+        const isEarly = symptom.subject !== 'dead-letter' && facts.now < facts.onset.latest + untilMs;
+        if (isEarly) return neutral(`${observed}; a message is tried for ${duration(untilMs / 1000)} first`);
+        return opposes(4, observed, { headline: 'no more dead letters than before' });
+      }
       // Where they are the symptom, the summary says so already.
       const headline = symptom.subject === 'dead-letter' ? {} : { headline: plural(more, 'new dead letter') };
       return supports(more >= 5 ? 3.3 : 1.5, observed, headline);
@@ -193,10 +291,29 @@ function deadLettersProbe(): AnyProbe {
   );
 }
 
-/** The dead-letter queue lies beside the queue, in its account and region. */
-function deadLetterSlots({ url, deadLetterQueue }: SqsQueueAnswer): Judged['slots'] {
-  if (deadLetterQueue === null || url === '') return undefined;
-  return { queueUrl: `${url.slice(0, url.lastIndexOf('/'))}/${deadLetterQueue}` };
+/** The oldest is late and no more than usual wait: the others pass it, and it comes again and again. */
+function passedByProbe(): AnyProbe {
+  return overQueue(
+    {
+      id: 'passed-by',
+      factor: 'passed-by',
+      title: 'how many wait behind the oldest message',
+      signal: 'queue_visible',
+      also: ['queue_age_seconds'],
+    },
+    (visible, view) => {
+      const age = view.rate('queue_age_seconds');
+      if (age === null || visible.before === null) return neutral('how many usually wait is not known');
+      const observed = `${plural(visible.now, 'message')} wait, ${count(visible.before)} are usual`;
+      const usual = Math.max(visible.upper ?? 0, visible.before * 1.5, FEW_WAITING);
+      if (visible.now > usual * 2) return opposes(2, observed, { headline: `${count(visible.now)} wait` });
+      const isLate = age.newest > Math.max(age.upper ?? 0, 2 * (age.before ?? 0)) && age.newest >= LATE_SECONDS;
+      if (visible.now > usual || !isLate) return neutral(observed);
+      return supports(2.5, `the oldest is ${duration(age.newest)} old, yet ${observed}: the others pass it`, {
+        headline: `the others pass one that is ${duration(age.newest)} old`,
+      });
+    },
+  );
 }
 
 function workedOffProbe(): AnyProbe {
@@ -212,7 +329,7 @@ function workedOffProbe(): AnyProbe {
 }
 
 /** Messages wait and none is in flight: whoever consumed the queue does not receive any more. */
-function receivesProbe(): AnyProbe {
+function receivesProbe(weight: number): AnyProbe {
   return overQueue(
     {
       id: 'receives',
@@ -229,7 +346,7 @@ function receivesProbe(): AnyProbe {
       }
       if (waiting <= 0) return neutral('no message waits');
       const usual = before === null ? '' : `, ${count(before)} are usual`;
-      return supports(3, `${plural(waiting, 'message')} wait and none is in flight${usual}`, {
+      return supports(weight, `${plural(waiting, 'message')} wait and none is in flight${usual}`, {
         headline: 'nobody receives them',
       });
     },
@@ -237,7 +354,7 @@ function receivesProbe(): AnyProbe {
 }
 
 /** A function that is not invoked publishes nothing, so silence counts only beside a queue that speaks. */
-function invocationsProbe(): AnyProbe {
+function invocationsProbe(weight: number): AnyProbe {
   return overQueue(
     {
       id: 'invocations',
@@ -259,7 +376,7 @@ function invocationsProbe(): AnyProbe {
       }
       const last = points.findLast((one) => one.value > 0);
       if (last === undefined) return neutral('runs of the consumer are not known');
-      return supports(1.5, `the last run that is known was at ${clockTime(last.at)}`, {
+      return supports(weight, `the last run that is known was at ${clockTime(last.at)}`, {
         headline: `no run since ${clockTime(last.at)}`,
       });
     },

@@ -2,7 +2,7 @@
 
 import type { Judged, LambdaFunctionAnswer } from '../../model/index.ts';
 import type { AnyProbe } from '../detector.ts';
-import { ask, probe } from '../detector.ts';
+import { ask, type Facts, probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { count, plural } from '../format.ts';
 import type { QueueView } from './queue-series.ts';
@@ -34,15 +34,25 @@ export function raisedConcurrency(
 
 const LIMIT_SIGNALS = ['consumer_concurrency', 'queue_sent', 'queue_deleted'] as const;
 
+const presentSlot = (reserved: number | null) => (reserved === null ? {} : { presentConcurrency: reserved });
+
 /** The most runs at once since the onset. */
-const usedOf = (view: QueueView): number | null => {
-  const rate = view.rate('consumer_concurrency');
-  return rate === null ? null : Math.max(...rate.points.slice(-5).map((one) => one.value));
+const usedOf = (view: QueueView, { onset }: Facts): number | null => {
+  const since = view.points('consumer_concurrency').filter((one) => one.at >= onset.latest);
+  return since.length === 0 ? null : Math.max(...since.slice(-5).map((one) => one.value));
 };
 
-export function limitProbe(): AnyProbe {
+/** Where nothing is reserved, whatever refuses a run is the account's limit, and the other way round. */
+export function limitProbe(by: 'reserved' | 'account'): AnyProbe {
   return overLambda('limit', 'runs at once, beside what is reserved and what the account has', (limits, used, view) => {
     const { reservedConcurrency: reserved, accountConcurrency, accountUnreserved } = limits;
+    const isReserved = reserved !== null;
+    if (isReserved !== (by === 'reserved') && reserved !== 0) {
+      const observed = isReserved
+        ? `${count(reserved)} runs at once are reserved for it`
+        : 'nothing is reserved for it';
+      return opposes(6, observed, { headline: observed });
+    }
     const account = `the account has ${count(accountConcurrency)}, ${count(accountUnreserved)} of them not reserved`;
     if (reserved === 0) {
       return opposes(6, `nothing is reserved for it: it is switched off; ${account}`, {
@@ -51,7 +61,7 @@ export function limitProbe(): AnyProbe {
     }
     if (used === null) return neutral(`runs at once are not known; ${account}`);
     const raised = raisedConcurrency(limits, used, flowOf(view));
-    const slots = raised === null ? {} : { slots: { concurrency: raised } };
+    const slots = raised === null ? {} : { slots: { concurrency: raised, ...presentSlot(reserved) } };
     const more = raised === null ? '; the account has no more to give: ask AWS for a higher quota' : '';
     const own = reserved === null ? 'none reserved for it' : `${count(reserved)} reserved for it`;
     const observed = `${count(used)} runs at once, ${own}; ${account}${more}`;
@@ -60,7 +70,8 @@ export function limitProbe(): AnyProbe {
     }
     if (reserved !== null) return used < reserved * 0.5 ? opposes(1.5, observed) : neutral(observed, slots);
     if (used >= accountUnreserved * 0.9) return supports(2, observed, { headline: "at the account's limit", ...slots });
-    return supports(0.7, `${observed}: other functions take the rest`, slots);
+    const headline = 'other functions take what the account has';
+    return supports(1.2, `${observed}: other functions take the rest`, { headline, ...slots });
   });
 }
 
@@ -74,7 +85,7 @@ export function concurrencyProbe(weight = 1): AnyProbe {
     const observed = `${count(used)} runs at once${usual}; ${reserved === null ? 'none reserved' : `${count(reserved)} reserved`}`;
     if (reserved !== null && used >= reserved * 0.9) {
       const raised = raisedConcurrency(limits, used, flowOf(view));
-      const slots = raised === null ? {} : { slots: { concurrency: raised } };
+      const slots = raised === null ? {} : { slots: { concurrency: raised, ...presentSlot(reserved) } };
       return weight > 0 ? supports(weight, `${observed}: all that it may have`, slots) : neutral(observed, slots);
     }
     // As many as ever: the event source gives it no more.
@@ -84,10 +95,10 @@ export function concurrencyProbe(weight = 1): AnyProbe {
 }
 
 /** The look at Lambda is what can be denied, so it is what is asked; the series are looked up beside it. */
-function overLambda(
+export function overLambda(
   id: string,
   title: string,
-  judge: (limits: LambdaFunctionAnswer, used: number | null, view: QueueView) => Judged,
+  judge: (limits: LambdaFunctionAnswer, used: number | null, view: QueueView, facts: Facts) => Judged,
 ): AnyProbe {
   return probe({
     id,
@@ -97,7 +108,7 @@ function overLambda(
     also: (_symptom, facts) => LIMIT_SIGNALS.map((signal) => seriesQuestion(facts, signal)),
     judge(limits, _symptom, facts, answered) {
       const view = queueView(facts, answered);
-      return judge(limits, usedOf(view), view);
+      return judge(limits, usedOf(view, facts), view, facts);
     },
   });
 }

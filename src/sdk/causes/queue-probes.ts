@@ -1,12 +1,14 @@
 /** Probes of a queue and its consumer that several causes weigh, each with its own weights. */
 
-import type { Judged, LogKind, Question } from '../../model/index.ts';
+import type { Judged, LogKind, LogTemplate, Question } from '../../model/index.ts';
 import type { AnyProbe, Facts } from '../detector.ts';
 import { aroundOnset, probe } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, count, duration, percent, plural, safeName, times } from '../format.ts';
 import type { Flow, QueueView } from './queue-series.ts';
 import { failedRuns, flowOf, overQueue, refusedRuns, sentTooMany, slowdownOf } from './queue-series.ts';
+import { refusesWrites } from './search-engine.ts';
+import { engineQuestion, engineQuestions, engineWasDown } from './search-probes.ts';
 import { changesQuestion, FEW_MESSAGES, logShare, logsQuestion } from './service-questions.ts';
 import { weighed } from './weighed.ts';
 
@@ -166,6 +168,15 @@ const ELSEWHERE: readonly LogKind[] = [
   'name-resolution',
 ];
 
+/** Lambda's own words for a run that it ended. https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html */
+const ENDED = /task timed out after/i;
+
+/** What the consumer says of itself: that its runs are ended at their time limit, or what goes wrong in them. */
+function ofItself(own: readonly LogKind[], { kind, host, template }: LogTemplate): boolean {
+  if (ENDED.test(template)) return own.includes('timeout');
+  return own.includes(kind) && host === null;
+}
+
 /** What the consumer says: of others, which explains it, or of itself. `own` are the kinds that fit the cause. */
 export function ownMessagesProbe(own: readonly LogKind[]): AnyProbe {
   return probe({
@@ -187,9 +198,18 @@ export function ownMessagesProbe(own: readonly LogKind[]): AnyProbe {
         const observed = `${found.fitting} ${ofAll} are about others, most about ${about}`;
         return opposes(5.5, observed, { headline: `messages are about ${about}` });
       }
-      const fitting = logShare(logs, facts, ({ kind, host }) => own.includes(kind) && host === null);
-      if (fitting.top === null || fitting.share < 0.5) return neutral(`${found.fitting} ${ofAll} are about others`);
-      return supports(1.2, `${fitting.fitting} ${ofAll}: ${safeName(fitting.top.template, 120)}`);
+      const fitting = logShare(logs, facts, (one) => ofItself(own, one));
+      if (fitting.top !== null && fitting.share >= 0.5) {
+        const observed = `${fitting.fitting} ${ofAll}: ${safeName(fitting.top.template, 120)}`;
+        return supports(ENDED.test(fitting.top.template) ? 2.5 : 1.2, observed);
+      }
+      const ended = logShare(logs, facts, ({ template }) => ENDED.test(template));
+      if (ended.share >= 0.5) {
+        return opposes(3, `${ended.fitting} ${ofAll} are of runs that their time limit ended`, {
+          headline: 'runs are ended at their time limit',
+        });
+      }
+      return neutral(`${found.fitting} ${ofAll} are about others`);
     },
   });
 }
@@ -201,22 +221,32 @@ function elsewhere(facts: Facts): readonly Question[] {
   ]);
 }
 
-/** That a database cannot be reached explains a consumer that fails or waits. */
+/** That a database cannot be reached, or that a search engine takes no writes, explains a consumer that fails or waits. */
 export function dependencyWellProbe(weight: number): AnyProbe {
   return probe({
     id: 'dependencies',
     factor: 'dependencies',
-    title: 'whether the databases that it needs can be reached',
+    title: 'whether the databases and search engines that it needs can be reached',
     ask: (_symptom, facts) => changesQuestion(facts),
-    also: (_symptom, facts) => elsewhere(facts),
+    also: (_symptom, facts) => [
+      ...elsewhere(facts),
+      ...facts.target.dependsOn.flatMap((target) => engineQuestions(facts, target)),
+    ],
     judge(_changes, _symptom, facts, answered) {
-      const away = elsewhere(facts).flatMap((question) => {
+      const databases = elsewhere(facts).flatMap((question) => {
         const answer = answered(question as Question<'postgres.reachability'>);
         return answer === null || answer.reason === 'ok'
           ? []
           : [`${question.target} cannot be reached, at step ${answer.step}`];
       });
-      if (away.length === 0) return neutral('no database that it needs is known to be away');
+      const refusals = facts.target.dependsOn.flatMap((target) => {
+        const engine = answered(engineQuestion(facts, target));
+        const was = engineWasDown(facts, target, answered);
+        const refuses = engine === null ? null : refusesWrites(engine);
+        return refuses ?? (was === null ? [] : `${safeName(target, 60)}: ${was}`);
+      });
+      const away = [...databases, ...refusals];
+      if (away.length === 0) return neutral('no database and no search engine that it needs is known to be away');
       const observed = away.join(', ');
       return opposes(weight, `${observed}, which explains it`, { headline: observed });
     },

@@ -3,7 +3,7 @@
  * asked once. A consumer that is not invoked publishes nothing: that is told from what the queue says, never from a hole.
  */
 
-import type { Judged, SqsQueueAnswer, Symptom } from '../../model/index.ts';
+import type { Judged, SlotValues, SqsQueueAnswer, Symptom } from '../../model/index.ts';
 import type { Answered, AnyProbe, Facts } from '../detector.ts';
 import { ask, probe } from '../detector.ts';
 import { neutral, unknown } from '../evidence.ts';
@@ -31,6 +31,8 @@ export interface QueueView {
   sums(signal: string): BeforeAfter | null;
   points(signal: string): Points;
 }
+
+const utcTime = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
 
 const LAST_POINTS = 5;
 const MINUTE_MS = 60_000;
@@ -77,7 +79,7 @@ export function queueView(facts: Facts, answered: Answered, own: Readonly<Record
 /** A probe over signals of the queue; `rate` is that of the first, which must have a value since the onset. */
 export function overQueue(
   { id, factor, title, signal, also = [] }: QueueProbe,
-  judge: (rate: Rate, view: QueueView, symptom: Symptom, facts: Facts) => Judged,
+  judge: (rate: Rate, view: QueueView, symptom: Symptom, facts: Facts, answered: Answered) => Judged,
 ): AnyProbe {
   return probe<'series'>({
     id,
@@ -95,7 +97,7 @@ export function overQueue(
           ? neutral('the consumer has published nothing since it began')
           : unknown('no_data', `no value of ${signal} since it began`);
       }
-      return judge(rate, view, symptom, facts);
+      return judge(rate, view, symptom, facts, answered);
     },
   });
 }
@@ -199,23 +201,29 @@ export function sentTooMany(view: QueueView, facts: Facts): number | null {
     }, 0);
 }
 
-/** The queue as it is now, with its address for commands. */
-export function queueNowProbe(slotsOf: (queue: SqsQueueAnswer) => Judged['slots'] = queueSlots): AnyProbe {
+/** The queue as it is now, with the addresses for commands. */
+export function queueNowProbe(): AnyProbe {
   return probe({
     id: 'queue-now',
     factor: 'queue-now',
     title: 'the queue as it is now',
     ask: (_symptom, facts) => ask('sqs.queue', facts, {}),
-    judge(queue) {
+    judge(queue, _symptom, facts) {
       const dead = queue.deadLetters === null ? '' : `, ${plural(queue.deadLetters, 'dead letter')}`;
-      const slots = slotsOf(queue);
       return neutral(`${plural(queue.visible, 'message')} wait, ${count(queue.inFlight)} are in flight${dead}`, {
-        ...(slots === undefined ? {} : { slots }),
+        slots: {
+          ...queueSlots(queue),
+          fromTime: utcTime(facts.onset.earliest - 30 * MINUTE_MS),
+          toTime: utcTime(facts.now),
+        },
       });
     },
   });
 }
 
-function queueSlots({ url }: SqsQueueAnswer): Judged['slots'] {
-  return url === '' ? undefined : { queueUrl: url };
+/** The dead-letter queue lies beside the queue, in its account and region. */
+function queueSlots({ url, deadLetterQueue }: SqsQueueAnswer): SlotValues {
+  if (url === '') return {};
+  const beside = url.slice(0, url.lastIndexOf('/'));
+  return { queueUrl: url, ...(deadLetterQueue === null ? {} : { deadLetterUrl: `${beside}/${deadLetterQueue}` }) };
 }

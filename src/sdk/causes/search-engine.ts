@@ -4,7 +4,7 @@ import type { Judged, SearchEngineAnswer } from '../../model/index.ts';
 import type { AnyProbe, Hypothesis } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { percent, safeName } from '../format.ts';
-import { engineProbe, fallbackProbe } from './search-probes.ts';
+import { downSince, engineProbe, fallbackProbe } from './search-probes.ts';
 import { overLevel } from './service-series.ts';
 
 export type EngineDownVariant = 'unreachable' | 'not-ready' | 'out-of-disk' | 'out-of-memory';
@@ -23,17 +23,23 @@ const PRIORS: Readonly<Record<EngineDownVariant, number>> = {
   'out-of-memory': 0.06,
 };
 
-export function searchEngineDownHypotheses(): readonly Hypothesis[] {
+/**
+ * `search`: once for each engine that the target depends on, where others wait for it; `dependent`: for each that depends
+ * on the target, where that feeds it.
+ */
+export function searchEngineDownHypotheses(on: 'self' | 'search' | 'dependent' = 'self'): readonly Hypothesis[] {
   return (['unreachable', 'not-ready', 'out-of-disk', 'out-of-memory'] as const).map((variant) => ({
     cause: 'search-engine-down',
     variant,
     title: `Search engine down: ${TITLES[variant]}`,
     prior: PRIORS[variant],
-    on: 'self',
+    on,
+    ...(on === 'dependent' ? { dependentKind: 'search' as const } : {}),
     requires: ['engine'],
     probes: [
-      engineProbe({ id: 'engine', factor: 'engine', title: 'what the search engine says of itself' }, (engine) =>
-        judgeEngine(engine, variant),
+      engineProbe(
+        { id: 'engine', factor: 'engine', title: 'what the search engine says of itself' },
+        (engine, _facts, wasDown) => judgeEngine(engine, variant, wasDown),
       ),
       ...(variant === 'unreachable' ? [silentProbe()] : []),
       fallbackProbe(),
@@ -42,7 +48,15 @@ export function searchEngineDownHypotheses(): readonly Hypothesis[] {
       variant === 'unreachable' || variant === 'not-ready'
         ? ['engine-health', 'fallback', 'engine-resources']
         : ['engine-resources', 'fallback', 'engine-health'],
+    // An engine without memory, or one that starts, is slow as well.
+    seenBy: ['search-latency'],
   }));
+}
+
+/** Why it takes no writes; null where it does. For causes that a full or silent engine explains. */
+export function refusesWrites(engine: SearchEngineAnswer): string | null {
+  const variant = variantOf(engine);
+  return variant === null ? null : `${safeName(engine.host, 80)} takes no writes: ${TITLES[variant]}`;
 }
 
 /** Which of them it is; null where it is well. */
@@ -61,7 +75,7 @@ const WORDS: Readonly<Record<string, string>> = {
   tls: 'fails in TLS',
 };
 
-function judgeEngine(engine: SearchEngineAnswer, variant: EngineDownVariant): Judged {
+function judgeEngine(engine: SearchEngineAnswer, variant: EngineDownVariant, wasDown: string | null): Judged {
   const host = safeName(engine.host, 80);
   const found = variantOf(engine);
   const full = [
@@ -69,6 +83,8 @@ function judgeEngine(engine: SearchEngineAnswer, variant: EngineDownVariant): Ju
     engine.memoryRatio === null ? null : `memory ${percent(engine.memoryRatio)}`,
   ].filter((one) => one !== null);
   const figures = full.length === 0 ? '' : ` (${full.join(', ')})`;
+  // What began while it was down does not end the moment that it is up.
+  if (found === null && wasDown !== null) return neutral(`${host} is well again; ${wasDown}`);
   if (found === null) return opposes(5, `${host} says that it is well${figures}`, { headline: `${host} is well` });
   const problem = engine.problem ?? '';
   const said =
@@ -81,13 +97,19 @@ function judgeEngine(engine: SearchEngineAnswer, variant: EngineDownVariant): Ju
   return supports(engine.healthy === true ? 5 : 6, observed, { headline: `${host} ${said}` });
 }
 
-/** Where the engine could not be asked just now. */
+/** Where the engine could not be asked just now, or is up again. */
 function silentProbe(): AnyProbe {
   return overLevel(
-    { id: 'engine-up', factor: 'engine', title: 'whether the engine answered in the polls', signal: 'search_up' },
-    (level) =>
-      level.now === 0
-        ? supports(2.5, 'the engine has not been well in the last polls')
-        : neutral('the engine has answered the polls'),
+    {
+      id: 'engine-up',
+      factor: 'engine',
+      title: 'whether the engine answered in the polls',
+      signal: 'search_up',
+      of: 'cause',
+    },
+    (level, _symptom, facts) => {
+      const was = downSince(level.points, facts);
+      return was === null ? neutral('the engine has answered the polls') : supports(2.5, was);
+    },
   );
 }

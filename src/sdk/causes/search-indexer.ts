@@ -16,6 +16,7 @@ export function indexerBehindHypotheses(): readonly Hypothesis[] {
       requires: ['outbox-backlog'],
       probes: [backlogProbe(), oldestProbe(), indexerErrorsProbe(), acceptsWritesProbe(), fallbackProbe()],
       mitigations: ['outbox-count', 'indexer-logs', 'reindex-dry-run', 'fallback'],
+      seenBy: ['outbox-backlog'],
     },
     {
       cause: 'indexer-behind',
@@ -26,6 +27,7 @@ export function indexerBehindHypotheses(): readonly Hypothesis[] {
       requires: ['consumer-errors'],
       probes: [consumerErrorsProbe(), queueAgeProbe(), acceptsWritesProbe(), fallbackProbe()],
       mitigations: ['indexer-logs', 'reindex-dry-run', 'fallback'],
+      seenBy: ['message-delivery-delays'],
     },
   ];
 }

@@ -14,7 +14,6 @@ import { levelsOf } from './service-series.ts';
 const KEY = '--variable %TYPESENSE_API_KEY --expand-header "X-TYPESENSE-API-KEY: {{TYPESENSE_API_KEY}}"';
 const COLLECTION = `curl -sS -m 10 ${KEY} {searchUrl}/collections/{collection}`;
 const DRY_RUN = 'npm run search:reindex -- --surface={collection} --dry-run';
-const FLAG = 'npm run flags:update -- --flag=search.engine';
 const NEEDS_KEY = 'reads only; needs TYPESENSE_API_KEY in the environment and curl 8.3 or later';
 
 const refilled: Effect = effect<'series'>({
@@ -105,10 +104,9 @@ export const searchMitigations: Readonly<Record<string, Mitigation>> = {
     title: 'Let OpenSearch answer searches',
     risk: 'reversible',
     riskText:
-      'reversible: every search goes to OpenSearch from now on; ranking differs, and its index may be older than the one of Typesense',
+      'reversible: every search goes to OpenSearch from now on; ranking differs, and its index may be older than the one of Typesense; to undo, give {fallbackFlag} the value that it has now',
     precheck: 'curl -sS -m 10 {fallbackUrl}/_cluster/health',
-    command: `${FLAG} --value={fallbackEngine}`,
-    undo: `${FLAG} --value=TYPESENSE`,
+    command: 'npm run flags:update -- --flag={fallbackFlag} --value={fallbackEngine}',
     effect: leftTheEngine,
   },
   'cache-hit-rate': {

@@ -1,30 +1,62 @@
 /** What several causes of search trouble look at: the engine itself, its fallback, and signals of what search depends on. */
 
-import type { Change, Judged, Question, SearchEngineAnswer, SlotValues } from '../../model/index.ts';
+import type { Change, Judged, Question, SearchEngineAnswer, SlotValues, Target } from '../../model/index.ts';
 import type { Answered, AnyProbe, Facts } from '../detector.ts';
 import { aroundOnset, probe, rightNow } from '../detector.ts';
 import { neutral, opposes, supports } from '../evidence.ts';
 import { clockTime, count, duration, percent, safeName } from '../format.ts';
 import { changesQuestion } from './service-questions.ts';
-import { isAfterOnset, type Level, levelsOf, riseOf } from './service-series.ts';
+import { isAfterOnset, type Level, levelsOf, riseOf, type SeriesPoint } from './service-series.ts';
 
 const MINUTE_MS = 60_000;
 const NEAR_MS = 15 * MINUTE_MS;
 const RECENT_MS = 30 * MINUTE_MS;
 
-function engineQuestion(facts: Facts): Question<'search.engine'> {
-  return { kind: 'search.engine', target: facts.target.name, window: rightNow(facts), params: {} };
+/** The engine that it is about: that of the cause, where others wait for one, else that of the symptom. */
+const searchOf = (facts: Facts): Target => (facts.on.kind === 'search' ? facts.on : facts.target);
+
+/** Of the engine of the case, or of the one with that name. */
+export function engineQuestion(facts: Facts, target = searchOf(facts).name): Question<'search.engine'> {
+  return { kind: 'search.engine', target, window: rightNow(facts), params: {} };
 }
 
+const upQuestion = (facts: Facts, target: string): Question<'series'> => ({
+  kind: 'series',
+  target,
+  window: aroundOnset(facts, 30 * MINUTE_MS),
+  params: { signal: 'search_up' },
+});
+
+/** From when until when polls found the engine down, of those since shortly before the onset; null when none did. */
+export function downSince(points: readonly SeriesPoint[], { onset }: Facts): string | null {
+  const since = points.filter((one) => one.at >= onset.earliest - 2 * MINUTE_MS);
+  const down = since.filter((one) => one.value === 0);
+  const [first, last] = [down[0], down.at(-1)];
+  if (first === undefined || last === undefined) return null;
+  return `the polls found it down ${down.length} of ${since.length} times, from ${clockTime(first.at)} to ${clockTime(last.at)}`;
+}
+
+/** `wasDown` is what polls say of the time since the onset; null when it was always up. */
 export function engineProbe(
   definition: { readonly id: string; readonly factor: string; readonly title: string },
-  judge: (engine: SearchEngineAnswer, facts: Facts) => Judged,
+  judge: (engine: SearchEngineAnswer, facts: Facts, wasDown: string | null) => Judged,
 ): AnyProbe {
   return probe<'search.engine'>({
     ...definition,
     ask: (_symptom, facts) => engineQuestion(facts),
-    judge: (engine, _symptom, facts) => judge(engine, facts),
+    also: (_symptom, facts) => [upQuestion(facts, searchOf(facts).name)],
+    judge: (engine, _symptom, facts, answered) =>
+      judge(engine, facts, engineWasDown(facts, searchOf(facts).name, answered)),
   });
+}
+
+export const engineQuestions = (facts: Facts, target: string): readonly Question[] => [
+  engineQuestion(facts, target),
+  upQuestion(facts, target),
+];
+
+export function engineWasDown(facts: Facts, target: string, answered: Answered): string | null {
+  return downSince(answered(upQuestion(facts, target))?.points ?? [], facts);
 }
 
 /** Decides nothing: it says whether the switch that the runbook names may be shown. */
@@ -35,13 +67,15 @@ export function fallbackProbe(): AnyProbe {
     title: 'whether the engine to fall back to is ready',
     ask: (_symptom, facts) => ({
       kind: 'search.fallback',
-      target: facts.target.name,
+      target: searchOf(facts).name,
       window: rightNow(facts),
       params: {},
     }),
     judge({ host, status, nodes, unassignedShards, activeShardsRatio, ready }, _symptom, facts) {
       const text = `OpenSearch on ${safeName(host, 80)} is ${status} with ${count(nodes)} nodes, ${percent(activeShardsRatio)} of its shards active, ${count(unassignedShards)} not assigned`;
-      const slots: SlotValues = { ...(ready ? { fallbackEngine: 'OPENSEARCH' } : {}), ...targetSlots(facts) };
+      const { fallbackValue } = searchOf(facts).slots;
+      const isKnown = ready && fallbackValue !== undefined;
+      const slots: SlotValues = { ...(isKnown ? { fallbackEngine: fallbackValue } : {}), ...targetSlots(facts) };
       return neutral(ready ? `${text}: ready` : `${text}: not ready to take over`, { slots });
     },
   });
@@ -49,10 +83,10 @@ export function fallbackProbe(): AnyProbe {
 
 /** The addresses of the search target, where the cause is about another one. */
 export function targetSlots(facts: Facts): SlotValues {
-  const names = ['searchUrl', 'fallbackUrl', 'functionName', 'region'];
+  const names = ['searchUrl', 'fallbackUrl', 'fallbackFlag', 'functionName', 'region'];
   return Object.fromEntries(
     names.flatMap((name) => {
-      const value = facts.target.slots[name];
+      const value = searchOf(facts).slots[name];
       return value === undefined || facts.on.slots[name] !== undefined ? [] : [[name, value]];
     }),
   );
@@ -66,7 +100,7 @@ const seriesOf = (facts: Facts, target: string, signal: string): Question<'serie
 });
 
 /** A signal of everything that search depends on: whoever has it answers. */
-function dependencyQuestions(facts: Facts, signal: string): readonly Question<'series'>[] {
+export function dependencyQuestions(facts: Facts, signal: string): readonly Question<'series'>[] {
   return facts.target.dependsOn.map((target) => seriesOf(facts, target, signal));
 }
 
@@ -77,7 +111,7 @@ export interface DependencyLevel {
 }
 
 /** The level of a signal where it is known, of the dependency where it rose most. */
-function dependencyLevel(facts: Facts, signal: string, answered: Answered): DependencyLevel | null {
+export function dependencyLevel(facts: Facts, signal: string, answered: Answered): DependencyLevel | null {
   const found = dependencyQuestions(facts, signal).flatMap((question) =>
     levelsOf(answered(question)?.points ?? [], facts).map((level) => ({ level, of: safeName(question.target, 60) })),
   );

@@ -12,6 +12,7 @@ import { clockTime, percent, plural, safeName } from '../format.ts';
 import { connectionPoolHypotheses } from './connection-pool.ts';
 import { lockContentionHypotheses } from './lock-contention.ts';
 import { FEW_MESSAGES, healthQuestion, isHostOf, logShare, logsQuestion } from './service-questions.ts';
+import { latencyText, overLevel, riseOf } from './service-series.ts';
 import type { UnreachableVariant } from './unreachable.ts';
 import { unreachableHypotheses } from './unreachable.ts';
 
@@ -46,8 +47,34 @@ export function serviceDatabaseHypotheses(options: ServiceDatabaseOptions = {}):
   const locks = lockContentionHypotheses({ on: 'database', priorScale, minimumShare: 0.15 });
   return [
     ...pool.map((one) => ({ ...one, probes: [...one.probes, serviceMessagesProbe(POOL_KINDS, 1.5)] })),
-    ...locks.map((one) => ({ ...one, probes: [...one.probes, serviceMessagesProbe(LOCK_KINDS, 1)] })),
+    ...locks.map((one) => ({ ...one, probes: [...one.probes, serviceMessagesProbe(LOCK_KINDS, 1), waitingProbe()] })),
   ];
+}
+
+/** Against before: up to here the answers are as fast as ever. */
+const AS_FAST = 1.1;
+
+/** Who waits for a lock is slow first and fails later: a service whose slowest requests are as fast as ever does not wait. */
+function waitingProbe(): AnyProbe {
+  return overLevel(
+    {
+      id: 'service-waits',
+      factor: 'service-waits',
+      title: 'time of the answers of the service',
+      signal: 'latency_p95',
+      also: ['latency_p99'],
+    },
+    (p95, _symptom, _facts, other) => {
+      const p99 = other('latency_p99');
+      const slowest = p99 ?? p95;
+      const name = p99 === null ? 'p95' : 'p99';
+      const rise = riseOf(slowest);
+      if (rise === null) return neutral(`${name} ${latencyText(slowest.now)}; before is not known`);
+      const observed = `${name} ${latencyText(slowest.now)}, before ${latencyText(slowest.before!)}`;
+      if (rise > AS_FAST) return neutral(observed);
+      return opposes(p99 === null ? 1.5 : 3, observed, { headline: `answers are as fast as before (${observed})` });
+    },
+  );
 }
 
 const POOL_KINDS: readonly LogKind[] = ['pool-timeout', 'database-refused', 'database-timeout'];
@@ -59,11 +86,15 @@ const UNREACHABLE_KINDS: readonly LogKind[] = [
   'pool-timeout',
   'name-resolution',
   'refused',
+  'timeout',
   'authentication',
   'tls',
 ];
 /** Kinds that are about any host at all, so only messages that name the database's own count. */
 const OF_ANY_HOST: readonly LogKind[] = ['name-resolution', 'refused', 'authentication', 'tls', 'timeout'];
+
+/** Among so many, one about the database would be there if it were what fails. */
+const MANY_MESSAGES = 10;
 
 /** What the service says of its database. A database's trouble that the service says nothing of is not its trouble. */
 function serviceMessagesProbe(kinds: readonly LogKind[], weight: number): AnyProbe {
@@ -86,7 +117,8 @@ function serviceMessagesProbe(kinds: readonly LogKind[], weight: number): AnyPro
       if (found.all < FEW_MESSAGES) return neutral('no more error messages than before');
       const observed = `${found.fitting} of ${found.all} additional error messages are about the database`;
       if (found.top === null || found.share < 0.05) {
-        return opposes(2, observed, { headline: `${facts.target.name} says nothing of it` });
+        const isSure = found.fitting === 0 && found.all >= MANY_MESSAGES;
+        return opposes(isSure ? 3 : 2, observed, { headline: `${facts.target.name} says nothing of it` });
       }
       if (found.share < 0.2) return neutral(observed);
       const text = `${observed} (${percent(found.share)}): ${safeName(found.top.template, 120)}`;

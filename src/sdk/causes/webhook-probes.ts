@@ -37,9 +37,12 @@ const MISMATCH =
 /** Fewer failures tell nothing of what they are. */
 export const FEW_WEBHOOKS = 5;
 
+/** Who sends the webhooks that the symptom is about. */
+export const sourceOf = (facts: Facts): string => String(facts.options['source'] ?? 'stripe');
+
 /** Events of the source that the symptom is about. */
 export function ofSource(points: Points | null | undefined, facts: Facts): Points {
-  const source = String(facts.options['source'] ?? 'stripe');
+  const source = sourceOf(facts);
   return (points ?? []).filter(({ labels }) => (labels['source'] ?? source) === source);
 }
 

@@ -22,6 +22,15 @@ import {
 } from './webhook-probes.ts';
 
 export { WEBHOOK_OK } from './webhook-probes.ts';
+export {
+  notOfSilence,
+  passedSince,
+  SILENCE,
+  type Silence,
+  silenceOf,
+  webhookSilenceHypotheses,
+  webhookSilenceMitigations,
+} from './webhook-silence.ts';
 
 /** Spread `webhookMitigations` into the detector's mitigations beside them. */
 export function webhookHypotheses(): readonly Hypothesis[] {

@@ -56,32 +56,50 @@ export interface ReasonWeights {
   readonly hardly: number;
 }
 
-/** Of connections that were refused or failed, and of those that were cut: both look at why. */
-export function reasonProbes(reason: CloseReason, weights: ReasonWeights): readonly AnyProbe[] {
-  return [
-    reasonProbe('error-reasons', 'why new connections fail', 'ws_errors', 'failed connections', reason, weights),
-    reasonProbe('disconnect-reasons', 'why connections end', 'ws_disconnects', 'ended connections', reason, weights),
-  ];
+interface Ends {
+  readonly id: string;
+  readonly title: string;
+  readonly signal: string;
+  readonly what: string;
 }
 
-function reasonProbe(
-  id: string,
-  title: string,
-  signal: string,
-  what: string,
-  reason: CloseReason,
-  { most, hardly }: ReasonWeights,
-): AnyProbe {
+const FAILED: Ends = {
+  id: 'error-reasons',
+  title: 'why new connections fail',
+  signal: 'ws_errors',
+  what: 'failed connections',
+};
+const ENDED: Ends = {
+  id: 'disconnect-reasons',
+  title: 'why connections end',
+  signal: 'ws_disconnects',
+  what: 'ended connections',
+};
+/** Of both together: fewer are what comes with more connections, or with their loss. */
+const ASIDE = 0.2;
+
+/** Of connections that were refused or failed, and of those that were cut: both look at why. */
+export function reasonProbes(reason: CloseReason, weights: ReasonWeights): readonly AnyProbe[] {
+  return [reasonProbe(FAILED, ENDED, reason, weights), reasonProbe(ENDED, FAILED, reason, weights)];
+}
+
+function reasonProbe(ends: Ends, beside: Ends, reason: CloseReason, { most, hardly }: ReasonWeights): AnyProbe {
+  const { id, title, signal, what } = ends;
   return probe({
     id,
     factor: 'reasons',
     title,
     ask: (_symptom, facts) => seriesQuestion(facts, signal),
-    judge({ points }, _symptom, facts) {
+    also: (_symptom, facts) => [seriesQuestion(facts, beside.signal)],
+    judge({ points }, _symptom, facts, answered) {
       const excess = reasonsOf(points, facts);
       const part = excessShare(excess, (name) => name === reason);
       const observed = `${percent(part)} of ${count(excess.all)} additional ${what}: ${REASON_WORDS[reason]}`;
       if (excess.all < FEW) return neutral(`no more ${what} than before`);
+      const others = reasonsOf(answered(seriesQuestion(facts, beside.signal))?.points, facts).all;
+      if (excess.all < (excess.all + others) * ASIDE) {
+        return neutral(`${count(excess.all)} additional ${what}, few beside ${count(others)} ${beside.what}`);
+      }
       const top = excess.parts[0];
       const headline = `${percent(part)} of ${what} for reason ${reason}`;
       if (part >= 0.5) return weighed(most, observed, { headline });

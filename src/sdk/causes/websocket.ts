@@ -99,6 +99,7 @@ export function websocketHypotheses(): readonly Hypothesis[] {
         acceptedProbe({ accepted: 1, refused: 2.5 }),
         lifetimeProbe({ near: -3.5, longer: 0 }),
         ...reasonProbes('idle', { most: -4, hardly: 0 }),
+        roomProbe(),
       ],
       mitigations: ['ws-connections', 'ws-logs', 'scale-up', 'target-health'],
     },

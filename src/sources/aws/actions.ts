@@ -18,6 +18,7 @@ export type Sid =
   | 'ContainerCapacity'
   | 'Functions'
   | 'FunctionQuota'
+  | 'EventSources'
   | 'Queues';
 
 export interface ActionInfo {
@@ -152,6 +153,12 @@ export const AWS_ACTIONS = {
     'FunctionQuota',
     'reads how much concurrency the account has left',
     ['queue-backlog'],
+    true,
+  ),
+  'lambda:ListEventSourceMappings': action(
+    'EventSources',
+    'reads whether the event source of a consumer is enabled, and how many runs at once it may start',
+    ['consumer-stopped', 'consumer-under-capacity'],
     true,
   ),
   'sqs:GetQueueUrl': action('Queues', 'finds the queue by its name', ['queue-backlog']),

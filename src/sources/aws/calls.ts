@@ -53,6 +53,8 @@ import type {
   GetAccountSettingsCommandOutput,
   GetFunctionConcurrencyCommandInput,
   GetFunctionConcurrencyCommandOutput,
+  ListEventSourceMappingsCommandInput,
+  ListEventSourceMappingsCommandOutput,
 } from '@aws-sdk/client-lambda';
 import type {
   DescribeDBInstancesCommandInput,
@@ -118,6 +120,7 @@ export interface AwsCalls {
   >;
   'lambda:GetFunctionConcurrency': Call<GetFunctionConcurrencyCommandInput, GetFunctionConcurrencyCommandOutput>;
   'lambda:GetAccountSettings': Call<GetAccountSettingsCommandInput, GetAccountSettingsCommandOutput>;
+  'lambda:ListEventSourceMappings': Call<ListEventSourceMappingsCommandInput, ListEventSourceMappingsCommandOutput>;
   'sqs:GetQueueUrl': Call<GetQueueUrlCommandInput, GetQueueUrlCommandOutput>;
   'sqs:GetQueueAttributes': Call<GetQueueAttributesCommandInput, GetQueueAttributesCommandOutput>;
 }
@@ -147,5 +150,7 @@ export interface Aws {
     input: AwsCalls[A]['input'],
     signal: AbortSignal,
   ): Promise<AwsCalls[A]['output']>;
+  /** How far AWS' clock is ahead of this machine's by its last answer; 0 before the first. */
+  clockOffsetMs?(): number;
   close(): void;
 }

@@ -104,6 +104,18 @@ describe('a call over the wire, with the SDK as it is', () => {
     dead.close();
   });
 
+  test('the time of the answer tells how far off the clock of this machine is, refused or not', async () => {
+    expect(aws.clockOffsetMs?.()).toBe(0);
+    await aws.call('cloudwatch:GetMetricData', EMPTY, never);
+    expect(Math.abs(aws.clockOffsetMs?.() ?? Number.NaN)).toBeLessThan(2_000);
+    wire.aheadMs = 600_000;
+    wire.answer = () => wireError('ThrottlingException');
+    await failing(aws.call('cloudwatch:GetMetricData', EMPTY, never));
+    wire.aheadMs = 0;
+    expect(aws.clockOffsetMs?.()).toBeGreaterThan(597_000);
+    expect(aws.clockOffsetMs?.()).toBeLessThan(602_000);
+  });
+
   test('writes nothing to the console', async () => {
     const spies = (['log', 'info', 'warn', 'error', 'debug'] as const).map((name) => vi.spyOn(console, name));
     wire.answer = () => wireError('ThrottlingException');

@@ -9,6 +9,8 @@
 
 import type { Logger } from 'pino';
 import { RunbookdError } from '../../model/errors.ts';
+import { wrongAnswer } from './answers.ts';
+import { capBytes, type Stacked } from './byte-cap.ts';
 import type { Aws, AwsAccount, AwsAction, AwsCalls } from './calls.ts';
 import { AWS_CLIENTS, AWS_COMMANDS, type AwsService } from './commands.ts';
 import { accountLabel, awsError, awsTimeout, credentialsError, isExpired } from './errors.ts';
@@ -30,14 +32,17 @@ export interface AwsOptions {
   readonly deadlines?: Deadlines;
 }
 
-const DEADLINES: Deadlines = { connectMs: 2000, requestMs: 8000, callMs: 8500 };
+/** Of every account that is not given others. */
+export const DEADLINES: Deadlines = { connectMs: 2000, requestMs: 8000, callMs: 8500 };
 
 const nothing = (): void => {};
 /** The SDK's default logger is the console. */
 const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
 
-interface SdkClient {
+interface SdkClient extends Stacked {
   send(command: unknown, options: { readonly abortSignal: AbortSignal }): Promise<unknown>;
+  /** The SDK reads the `Date` of each answer, and signs with a clock that it has corrected by it. */
+  readonly config?: { readonly systemClockOffset?: number };
   destroy(): void;
 }
 
@@ -60,6 +65,7 @@ export function createAws(account: AwsAccount, options: AwsOptions): Aws {
   const gates = new Map<RateName, Gate>();
   let session = open();
   let closed = false;
+  let clockOffsetMs = 0;
 
   const gateOf = (name: RateName): Gate => {
     const gate = gates.get(name) ?? createGate({ ...rates[name], concurrency: MAX_CONCURRENT, monotonic });
@@ -134,7 +140,9 @@ export function createAws(account: AwsAccount, options: AwsOptions): Aws {
     const [module, credentials] = await Promise.all([load(), from.provider]);
     const Client = (module as unknown as Readonly<Record<string, new (config: object) => SdkClient>>)[client]!;
     log.debug({ account: account.name, service, region: account.region }, 'aws client made');
-    return new Client({ ...clientConfig(), credentials });
+    const made = new Client({ ...clientConfig(), credentials });
+    capBytes(made);
+    return made;
   }
 
   function clientOf(from: Session, service: AwsService): Promise<SdkClient> {
@@ -165,9 +173,16 @@ export function createAws(account: AwsAccount, options: AwsOptions): Aws {
     const module = (await AWS_CLIENTS[service].load()) as unknown as Readonly<
       Record<string, new (input: object) => unknown>
     >;
-    const output = await client.send(new module[command]!(input), { abortSignal: signal });
-    from.proven = true;
-    return output;
+    try {
+      const output = await client.send(new module[command]!(input), { abortSignal: signal });
+      from.proven = true;
+      const wrong = wrongAnswer(action, output);
+      if (wrong !== null) throw new RunbookdError('AWS_FAILED', [accountLabel(account), action, wrong]);
+      return output;
+    } finally {
+      // 0 is a client that no answer has reached.
+      clockOffsetMs = client.config?.systemClockOffset || clockOffsetMs;
+    }
   }
 
   async function attempt(action: AwsAction, input: object, startedAt: number, signal: AbortSignal): Promise<unknown> {
@@ -227,6 +242,7 @@ export function createAws(account: AwsAccount, options: AwsOptions): Aws {
         leave();
       }
     },
+    clockOffsetMs: () => clockOffsetMs,
     close() {
       closed = true;
       retire(session);

@@ -79,6 +79,7 @@ export const AWS_COMMANDS = {
   'autoscaling:DescribeScalingActivities': { service: 'autoscaling', command: 'DescribeScalingActivitiesCommand' },
   'lambda:GetFunctionConcurrency': { service: 'lambda', command: 'GetFunctionConcurrencyCommand' },
   'lambda:GetAccountSettings': { service: 'lambda', command: 'GetAccountSettingsCommand' },
+  'lambda:ListEventSourceMappings': { service: 'lambda', command: 'ListEventSourceMappingsCommand' },
   'sqs:GetQueueUrl': { service: 'sqs', command: 'GetQueueUrlCommand' },
   'sqs:GetQueueAttributes': { service: 'sqs', command: 'GetQueueAttributesCommand' },
 } as const satisfies CommandTable;

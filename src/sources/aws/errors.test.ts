@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, RunbookdError } from '../../model/errors.ts';
 import type { UnknownBecause } from '../../model/question.ts';
-import { type AwsCause, awsError, credentialsError, redactAws } from './errors.ts';
+import { type AwsCause, awsError, credentialsError, isExpired, redactAws } from './errors.ts';
 import { failureOf } from './failure.ts';
 import { accountAt } from './testdata.ts';
 
@@ -97,6 +97,26 @@ describe('what the SDK throws', () => {
     const key = awsError(account, 'rds:DescribeEvents', wrong, 1);
     expect(key.message).toContain('secret key is wrong');
     expect(JSON.stringify([key.message, (key.cause as Error).message])).not.toContain('FwoG');
+  });
+
+  test('what EC2 calls expired may be the credentials or the clock, and both are named', () => {
+    const mapped = awsError(
+      account,
+      'ec2:DescribeSecurityGroups',
+      sdkError('RequestExpired', 'Request has expired.'),
+      1,
+    );
+    expect(mapped.message).toContain('they have expired, or the clock of this machine is off');
+    expect(failureOf(mapped).grant).toMatch(/default chain.*; or set the clock of this machine/);
+    expect(isExpired(mapped)).toBe(true);
+  });
+
+  test('what is throttled has a quota', () => {
+    const mapped = awsError(account, 'ecs:ListTasks', sdkError('ThrottlingException', 'Rate exceeded'), 1);
+    expect(failureOf(mapped)).toMatchObject({
+      because: 'error',
+      grant: 'service quotas: raise the calls per second of ecs:ListTasks, or let others in the account call it less',
+    });
   });
 
   test('the grant names the action that was denied, and an explicit deny is told from a missing allow', () => {

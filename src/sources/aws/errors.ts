@@ -57,7 +57,7 @@ const NETWORK: Readonly<Record<string, string>> = {
 /** Names that mean that the credentials had their time: a fresh look at the chain may cure it at once. */
 export function isExpired(error: unknown): boolean {
   const cause = error instanceof RunbookdError ? error.cause : null;
-  return cause instanceof AwsCause && /^ExpiredToken/.test(cause.kind);
+  return cause instanceof AwsCause && /^(ExpiredToken|RequestExpired)/.test(cause.kind);
 }
 
 /**
@@ -112,7 +112,9 @@ export function credentialsError(account: AwsAccount, error: unknown, elapsedMs:
 
 function credentialWords(kind: string, words: string): string {
   if (/^ExpiredToken/.test(kind)) return 'they have expired';
-  if (/^(RequestExpired|RequestTimeTooSkewed)$/.test(kind)) return CLOCK;
+  // EC2 has one word for both.
+  if (kind === 'RequestExpired') return 'they have expired, or the clock of this machine is off';
+  if (kind === 'RequestTimeTooSkewed') return CLOCK;
   if (/Signature/.test(kind)) {
     // Only these words are passed on: the rest of such a message is the request that was signed.
     return /expired|not yet current|too skewed|earlier than|later than/i.test(words)

@@ -1,16 +1,12 @@
 /** From an error of `Aws.call` to what a page, `doctor` and the ledger say: why it could not be seen, and what would help. */
 
 import { messageOf, RunbookdError } from '../../model/errors.ts';
-import type { UnknownAnswer, UnknownBecause } from '../../model/question.ts';
+import type { UnknownAnswer, Unseen } from '../../model/question.ts';
 import type { Blindness } from '../../model/source.ts';
 import { AwsCause } from './errors.ts';
 
-export interface AwsFailure {
-  readonly because: UnknownBecause;
-  readonly detail: string;
-  /** One line; null where nobody's permission or setting would help. */
-  readonly grant: string | null;
-}
+/** `grant` is one line. */
+export type AwsFailure = Unseen;
 
 export function failureOf(error: unknown): AwsFailure {
   const detail = messageOf(error);
@@ -24,6 +20,8 @@ export function failureOf(error: unknown): AwsFailure {
       return { because: 'denied', detail, grant: action === null ? null : `iam: allow ${action}` };
     case 'AWS_CREDENTIALS':
       return { because: 'denied', detail, grant: credentialsGrant(detail) };
+    case 'AWS_THROTTLED':
+      return { because: 'error', detail, grant: action === null ? null : quotaGrant(action) };
     case 'AWS_NOT_FOUND':
       return {
         because: 'not_configured',
@@ -39,11 +37,19 @@ export function failureOf(error: unknown): AwsFailure {
   }
 }
 
+/** Calls per second are a quota of the account and region, which all its callers share. */
+function quotaGrant(action: string): string {
+  return `service quotas: raise the calls per second of ${action}, or let others in the account call it less`;
+}
+
 export const CLOCK_GRANT = 'set the clock of this machine: chronyc tracking, timedatectl';
 
+const CHAIN_GRANT =
+  'give runbookd credentials by the default chain: a task role, IRSA, an instance profile, or AWS_PROFILE';
+
 function credentialsGrant(detail: string): string {
-  if (detail.includes('clock')) return CLOCK_GRANT;
-  return 'give runbookd credentials by the default chain: a task role, IRSA, an instance profile, or AWS_PROFILE';
+  if (detail.includes('they have expired, or')) return `${CHAIN_GRANT}; or ${CLOCK_GRANT}`;
+  return detail.includes('clock') ? CLOCK_GRANT : CHAIN_GRANT;
 }
 
 export function awsBlindness(target: string, check: string, error: unknown): Blindness {

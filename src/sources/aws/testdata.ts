@@ -22,6 +22,8 @@ export interface WireServer {
   readonly endpoint: string;
   readonly requests: readonly WireRequest[];
   answer: (request: WireRequest) => WireAnswer;
+  /** How far the `Date` of answers is ahead of this machine's clock. */
+  aheadMs: number;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export async function startWireServer(answer: WireServer['answer']): Promise<Wir
         headers: request.headers,
       };
       requests.push(seen);
+      response.setHeader('date', new Date(Date.now() + wire.aheadMs).toUTCString());
       write(response, wire.answer(seen));
     });
   });
@@ -55,6 +58,7 @@ export async function startWireServer(answer: WireServer['answer']): Promise<Wir
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     answer,
+    aheadMs: 0,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

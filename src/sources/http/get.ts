@@ -77,7 +77,9 @@ export async function get(url: string, options: GetOptions, signal: AbortSignal)
     );
     status = response.status;
     link = response.headers.get('link');
-    if (status >= 300 && status < 400 && status !== 304) {
+    // An answer to a condition, which was not made.
+    if (status === 304) return result({ failure: 'other' });
+    if (status >= 300 && status < 400) {
       return result({ failure: 'redirect', redirectHost: hostOf(response.headers.get('location'), url) });
     }
     const body = await readBody(response, maxBytes, limit);

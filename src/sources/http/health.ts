@@ -109,8 +109,9 @@ export function createHealthSource(options: HealthSourceOptions): Source {
     });
     const series = (['live', 'ready'] as const).flatMap((each) => {
       const seen = looks[each];
-      if (seen === null || !answered.includes(seen.result.endpoint)) return [];
-      return [point(`health_${each}`, 'bool', okOf(seen) === true ? 1 : 0)];
+      const ok = okOf(seen);
+      if (seen === null || ok === null || !answered.includes(seen.result.endpoint)) return [];
+      return [point(`health_${each}`, 'bool', ok ? 1 : 0)];
     });
     const timed = [looks.ready, looks.live].find((seen) => seen !== null && hasAnswered(seen));
     return timed == null ? series : [...series, point('health_milliseconds', 'ms', timed.result.milliseconds)];
@@ -180,16 +181,25 @@ export function createHealthSource(options: HealthSourceOptions): Source {
   };
 }
 
-/** The service itself said something. A redirect is said by whoever stands before it, a login page or a load balancer. */
+/** The service itself said something: no redirect of whoever stands before it, no answer that is none in HTTP. */
 function hasAnswered(seen: Look | null): boolean {
-  return seen !== null && seen.result.status !== null && seen.result.failure !== 'redirect';
+  return seen !== null && seen.result.status !== null && !isNoAnswer(seen.result);
 }
 
-/** A body that is too large to read is an answer all the same; one that never ends is none. */
+/**
+ * A body that is too large to read is an answer all the same; one that never ends is none. Null where it is not the
+ * service that speaks, or not in HTTP: that says nothing of how it is.
+ */
 function okOf(seen: Look | null): boolean | null {
-  if (seen === null) return null;
+  if (seen === null || isNoAnswer(seen.result)) return null;
   const { status, failure } = seen.result;
   return status !== null && status >= 200 && status < 300 && (failure === null || failure === 'too-large');
+}
+
+function isNoAnswer({ status, failure }: HealthCheckResult): boolean {
+  if (failure === 'redirect' || failure === 'other') return true;
+  // It said that it is well, and a part of its words was lost on the way.
+  return failure === 'reset' && status !== null && status >= 200 && status < 300;
 }
 
 function grantOf(target: string, each: Endpoint, failure: string, answered: boolean): string | null {

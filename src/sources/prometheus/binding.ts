@@ -2,6 +2,7 @@
 
 import type { Unit } from '../../model/glossary.ts';
 import type { Series } from '../../model/series.ts';
+import { impossible } from '../plausible.ts';
 import type { MatrixSeries } from './matrix.ts';
 
 export interface PrometheusBinding {
@@ -53,4 +54,15 @@ export function seriesOf(
       },
     ];
   });
+}
+
+/** A value that such a signal never has, `-1, expected 0 to 86400`; null when there is none. */
+export function impossibleIn(series: readonly Series[]): string | null {
+  for (const { signal, unit, values } of series) {
+    for (const value of values) {
+      const why = impossible(signal, unit, value);
+      if (why !== null) return why;
+    }
+  }
+  return null;
 }

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { RunbookdError } from '../../model/errors.ts';
 import type { EpochMs } from '../../model/glossary.ts';
 import type { Series } from '../../model/series.ts';
-import { chooseSeries, type PrometheusBinding, seriesOf } from './binding.ts';
+import { chooseSeries, impossibleIn, type PrometheusBinding, seriesOf } from './binding.ts';
 import type { RangeWindow } from './matrix.ts';
 import { rangeQuery } from './range-query.ts';
 import type { Server } from './server.ts';
@@ -76,7 +76,8 @@ async function* historyOf(
       const { kept } = chooseSeries(answer.series, keys);
       if (kept.length > 0) keys = new Set(kept.map(({ key }) => key));
       const series = seriesOf(binding, kept, { periodMs: stepMs, delayMs: settleMs });
-      if (series.length > 0) yield series;
+      // As at a poll; what comes before and after it may be right.
+      if (series.length > 0 && impossibleIn(series) === null) yield series;
     }
     from = to + whole.stepMs;
   }

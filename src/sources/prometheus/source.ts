@@ -10,7 +10,7 @@ import type { EpochMs } from '../../model/glossary.ts';
 import type { UnknownBecause } from '../../model/question.ts';
 import type { Series } from '../../model/series.ts';
 import type { Blindness, PollResult, Source } from '../../model/source.ts';
-import { chooseSeries, keyOf, type PrometheusBinding, seriesOf } from './binding.ts';
+import { chooseSeries, impossibleIn, keyOf, type PrometheusBinding, seriesOf } from './binding.ts';
 import { readHistory } from './history.ts';
 import type { RangeWindow } from './matrix.ts';
 import { type QueryFailure, type RangeResult, rangeQuery } from './range-query.ts';
@@ -106,6 +106,11 @@ export function createPrometheusSource(options: PrometheusSourceOptions): Source
     }
     const { kept, left } = chooseSeries(answer.series, state.known);
     const series = seriesOf(binding, kept, { periodMs: stepMs, delayMs: settleMs });
+    const lie = impossibleIn(series);
+    if (lie !== null) {
+      keep({ blind: blindnessOf(binding, 'error', `the query gives ${lie}`, null) });
+      return [];
+    }
     const dropped = answer.dropped + left;
     let { told } = state;
     if (dropped > 0) told = say(binding, state, 'dropped', { kept: kept.length, dropped }, 'series are left out');

@@ -155,7 +155,7 @@ test('a wrong address or password at install is blindness and no outage', async 
   const denied = await wrong.poll('redis', 1_000, signal);
   expect(denied).toMatchObject({
     series: [],
-    blind: [{ because: 'denied', grant: expect.stringContaining('caches.sessions.url') }],
+    blind: [{ because: 'denied', grant: expect.stringContaining('caches.sessions.redis') }],
   });
   expect(JSON.stringify([denied, await wrong.answer(QUESTION, 1_000, signal)])).not.toContain('canary');
   const source = open(redis.url);

@@ -121,7 +121,7 @@ export function createRedisSource(options: RedisSourceOptions): Source {
   };
 
   const gapOf = (cache: Cache, failure: RedisFailure, code: string) => {
-    const key = `caches.${cache.target}.url`;
+    const key = `caches.${cache.target}.redis`;
     const detail = `${addressOf(cache.url)}: ${wordsOfRedis(failure, code, limits)}`;
     return { because: becauseOf(failure), detail, grant: grantOf(key, failure, isKnown(cache)) };
   };

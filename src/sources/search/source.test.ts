@@ -212,21 +212,21 @@ test('a key that may not read is a gap with the action that it lacks, and is in 
   const result = await source.poll('search', 1_000, signal);
   expect(valuesOf(result)).toEqual({ search_up: 1 });
   expect(result.blind.map(({ check, because, grant }) => [check, because, grant])).toEqual([
-    ['search.stats', 'denied', 'set search.catalogue.typesense.apiKey to an API key with the action stats.json:list'],
+    ['search.stats', 'denied', 'set searches.catalogue.typesense.apiKey to an API key with the action stats.json:list'],
     [
       'search.metrics',
       'denied',
-      'set search.catalogue.typesense.apiKey to an API key with the action metrics.json:list',
+      'set searches.catalogue.typesense.apiKey to an API key with the action metrics.json:list',
     ],
     [
       'search.collections',
       'denied',
-      'set search.catalogue.typesense.apiKey to an API key with the action collections:get',
+      'set searches.catalogue.typesense.apiKey to an API key with the action collections:get',
     ],
     [
       'search.collections',
       'denied',
-      'set search.catalogue.typesense.apiKey to an API key with the action collections:get',
+      'set searches.catalogue.typesense.apiKey to an API key with the action collections:get',
     ],
   ]);
   const answered = await source.answer(question('search.engine'), 2_000, signal);
@@ -301,7 +301,7 @@ test('without a fallback the answer names the setting', async () => {
   expect(answer).toMatchObject({
     state: 'unknown',
     because: 'not_configured',
-    grant: 'search.catalogue.opensearch.url',
+    grant: 'set searches.catalogue.opensearch.url',
   });
 });
 

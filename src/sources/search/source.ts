@@ -116,7 +116,7 @@ export function createSearchSource(options: SearchSourceOptions): Source {
       check,
       because,
       detail,
-      grant: needs === null ? otherwise : `set search.${target}.typesense.apiKey to ${needs}`,
+      grant: needs === null ? otherwise : `set searches.${target}.typesense.apiKey to ${needs}`,
     });
     const gaps: Blindness[] = [];
     if (seen.healthFailed !== null) gaps.push(gap('search.health', seen.healthFailed, addressGrant(engine, seen)));
@@ -126,7 +126,7 @@ export function createSearchSource(options: SearchSourceOptions): Source {
       if (isFailed(count)) return [gap('search.collections', count)];
       if (count !== 'missing' || stateOf(engine, seen).collections.includes(each)) return [];
       const detail = `${seen.address}: there is no collection ${each}, and never was one`;
-      const grant = `set search.${target}.collections to the collections that there are`;
+      const grant = `set searches.${target}.typesense.collections to the collections that there are`;
       return [{ target, check: 'search.collections', because: 'not_configured', detail, grant }];
     });
     // What all have in common is said once.
@@ -135,7 +135,7 @@ export function createSearchSource(options: SearchSourceOptions): Source {
 
   const addressGrant = (engine: Engine, seen: EngineLook): string | null =>
     stateOf(engine, seen).answered === null
-      ? `check search.${engine.target}.typesense.url: nothing there has answered as a Typesense yet`
+      ? `check searches.${engine.target}.typesense.url: nothing there has answered as a Typesense yet`
       : null;
 
   const answerEngine = async (engine: Engine, now: EpochMs, signal: AbortSignal): Promise<Answer> => {
@@ -163,7 +163,13 @@ export function createSearchSource(options: SearchSourceOptions): Source {
     const { opensearch, target } = engine;
     if (opensearch === null) {
       const detail = `no engine to fall back to is configured for ${target}`;
-      return { state: 'unknown', kind, because: 'not_configured', detail, grant: `search.${target}.opensearch.url` };
+      return {
+        state: 'unknown',
+        kind,
+        because: 'not_configured',
+        detail,
+        grant: `set searches.${target}.opensearch.url`,
+      };
     }
     const url = `${opensearch.url.replace(/\/+$/, '')}/_cluster/health`;
     const limits = { deadlineMs: Math.min(FALLBACK_MS, deadlineMs), maxBytes: FALLBACK_BYTES };
@@ -174,7 +180,7 @@ export function createSearchSource(options: SearchSourceOptions): Source {
       return { state: 'unknown', kind, because, detail: `${endpoint}: ${wordsOf(got, limits)}` };
     }
     if (got.status === 401 || got.status === 403) {
-      const grant = `search.${target}.opensearch.headers with a user that has the permission cluster:monitor/health`;
+      const grant = `set searches.${target}.opensearch.headers to those of a user that has the permission cluster:monitor/health`;
       return { state: 'unknown', kind, because: 'denied', detail: `${endpoint}: answered ${got.status}`, grant };
     }
     const value = got.status === 200 ? clusterOf(got.body, URL.parse(url)?.host ?? '', now) : null;

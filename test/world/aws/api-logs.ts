@@ -6,6 +6,7 @@ import { compilePattern, type Matcher, PatternError } from './log-pattern.ts';
 import { positionOf, tokenFor } from './paging.ts';
 import { ApiError, type Call } from './protocol.ts';
 import { hexId } from './random.ts';
+import { type WorkerLine, workerLinesOf } from './worker-lines.ts';
 
 const MOST_EVENTS = 10_000;
 const MOST_BYTES = 1_000_000;
@@ -19,8 +20,8 @@ export function filterLogEvents(fleet: Fleet, ingestionMs: number, { input }: Ca
   const group = input['logGroupName'] ?? input['logGroupIdentifier'];
   if (typeof group !== 'string') throw bad('logGroupName or logGroupIdentifier is required');
   const name = group.startsWith('arn:') ? group.split(':')[6] : group;
-  const model = [...fleet.services.values()].find(({ facts }) => facts.logGroup === name);
-  if (model === undefined) throw new ApiError('ResourceNotFoundException', 'The specified log group does not exist.');
+  const linesAt = linesIn(fleet, name ?? '');
+  if (linesAt === null) throw new ApiError('ResourceNotFoundException', 'The specified log group does not exist.');
   const limit = input['limit'] ?? MOST_EVENTS;
   if (typeof limit !== 'number' || limit < 1 || limit > MOST_EVENTS)
     throw bad(`limit must be between 1 and ${MOST_EVENTS}`);
@@ -47,11 +48,10 @@ export function filterLogEvents(fleet: Fleet, ingestionMs: number, { input }: Ca
   let bytes = 0;
   let searched = 0;
   for (; slot <= to; slot += LOG_SLOT, skip = 0) {
-    const lines = linesOf(model, slot);
+    const lines = linesAt(slot);
     for (let index = skip; index < lines.length; index += 1) {
-      const { at, task, message } = lines[index]!;
+      const { at, stream, message } = lines[index]!;
       if (at < from || at > to) continue;
-      const stream = `ecs/app/${task}`;
       searched += 1;
       if (streams !== undefined && !streams.includes(stream)) continue;
       if (prefix !== undefined && !stream.startsWith(prefix)) continue;
@@ -70,6 +70,17 @@ export function filterLogEvents(fleet: Fleet, ingestionMs: number, { input }: Ca
     }
   }
   return { events, searchedLogStreams: [] };
+}
+
+/** The lines of a group by slot; null for a group that is not there. */
+function linesIn(fleet: Fleet, group: string): ((slot: number) => readonly WorkerLine[]) | null {
+  const service = [...fleet.services.values()].find(({ facts }) => facts.logGroup === group);
+  if (service !== undefined) {
+    return (slot) =>
+      linesOf(service, slot).map(({ at, task, message }) => ({ at, stream: `ecs/app/${task}`, message }));
+  }
+  const worker = [...fleet.queues.values()].find(({ facts }) => `/aws/lambda/${facts.lambda}` === group);
+  return worker === undefined ? null : (slot) => workerLinesOf(worker, slot);
 }
 
 function matcher(pattern: string): Matcher {

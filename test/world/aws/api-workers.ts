@@ -1,4 +1,4 @@
-/** SQS and Lambda: the queue's attributes, the consumer's concurrency. */
+/** SQS and Lambda: the queue's attributes, the consumer's concurrency and its event source. */
 
 import { ACCOUNT, type Fleet } from './fleet.ts';
 import { ApiError, type Call } from './protocol.ts';
@@ -76,21 +76,60 @@ export function sqsApi(
   };
 }
 
-export function lambdaApi(fleet: Fleet): Readonly<Record<string, (call: Call) => unknown>> {
+export function lambdaApi(fleet: Fleet): Readonly<Record<string, (call: Call, now: number) => unknown>> {
+  const nameOf = (given: string): string =>
+    given.startsWith('arn:') ? given.slice(given.lastIndexOf(':') + 1) : given;
   return {
-    GetFunctionConcurrency: ({ input, region }) => {
+    ListEventSourceMappings: ({ input, region }, now) => {
+      const wanted = input['FunctionName'] === undefined ? null : nameOf(String(input['FunctionName']));
+      const source = input['EventSourceArn'];
+      const most = Math.min(100, Number(input['MaxItems'] ?? 100));
+      const from = Number(input['Marker'] ?? 0);
+      if (!(most >= 1) || !(from >= 0))
+        throw new ApiError('InvalidParameterValueException', 'MaxItems or Marker is invalid');
+      const all = [...fleet.queues.values()].flatMap(({ facts, consumer }) => {
+        const arn = `arn:aws:sqs:${region}:${ACCOUNT}:${facts.queue}`;
+        if (facts.lambda === null || (wanted !== null && facts.lambda !== wanted)) return [];
+        if (source !== undefined && source !== arn) return [];
+        const { state, maximumConcurrency, changedAt } = consumer(now).eventSource;
+        return [
+          {
+            UUID: facts.eventSourceId,
+            BatchSize: facts.batchSize,
+            MaximumBatchingWindowInSeconds: 0,
+            EventSourceArn: arn,
+            FunctionArn: `arn:aws:lambda:${region}:${ACCOUNT}:function:${facts.lambda}`,
+            // REST JSON gives times as seconds.
+            LastModified: changedAt / 1_000,
+            State: state,
+            StateTransitionReason: 'USER_INITIATED',
+            FunctionResponseTypes: ['ReportBatchItemFailures'],
+            ...(maximumConcurrency === null ? {} : { ScalingConfig: { MaximumConcurrency: maximumConcurrency } }),
+            EventSourceMappingArn: `arn:aws:lambda:${region}:${ACCOUNT}:event-source-mapping:${facts.eventSourceId}`,
+          },
+        ];
+      });
+      return {
+        EventSourceMappings: all.slice(from, from + most),
+        ...(all.length > from + most ? { NextMarker: String(from + most) } : {}),
+      };
+    },
+    GetFunctionConcurrency: ({ input, region }, now) => {
       const given = String(input['FunctionName']);
-      const name = given.startsWith('arn:') ? given.slice(given.lastIndexOf(':') + 1) : given;
+      const name = nameOf(given);
       const model = [...fleet.queues.values()].find(({ facts }) => facts.lambda === name);
       if (model === undefined) {
         const arn = `arn:aws:lambda:${region}:${ACCOUNT}:function:${name}`;
         throw new ApiError('ResourceNotFoundException', `Function not found: ${arn}`, 404);
       }
-      const { reservedConcurrency } = model.facts;
+      const { reservedConcurrency } = model.consumer(now);
       return reservedConcurrency === null ? {} : { ReservedConcurrentExecutions: reservedConcurrency };
     },
-    GetAccountSettings: () => {
-      const reserved = [...fleet.queues.values()].reduce((sum, { facts }) => sum + (facts.reservedConcurrency ?? 0), 0);
+    GetAccountSettings: (_call, now) => {
+      const reserved = [...fleet.queues.values()].reduce(
+        (sum, { consumer }) => sum + (consumer(now).reservedConcurrency ?? 0),
+        0,
+      );
       return {
         AccountLimit: {
           TotalCodeSize: 80_530_636_800,

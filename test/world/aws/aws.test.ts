@@ -13,7 +13,11 @@ import {
   DescribeTargetGroupsCommand,
   DescribeTargetHealthCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { GetAccountSettingsCommand, GetFunctionConcurrencyCommand } from '@aws-sdk/client-lambda';
+import {
+  GetAccountSettingsCommand,
+  GetFunctionConcurrencyCommand,
+  ListEventSourceMappingsCommand,
+} from '@aws-sdk/client-lambda';
 import { DescribeDBInstancesCommand, DescribeEventsCommand } from '@aws-sdk/client-rds';
 import { GetQueueAttributesCommand, GetQueueUrlCommand } from '@aws-sdk/client-sqs';
 import { fromTemporaryCredentials } from '@aws-sdk/credential-providers';
@@ -266,7 +270,35 @@ describe('every API answers the vendor’s client', () => {
     const { QueueUrl } = await clients.sqs.send(new GetQueueUrlCommand({ QueueName: 'rastup-messages' }));
     const { Attributes } = await clients.sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }));
     expect(Number(Attributes!['ApproximateNumberOfMessages'])).toBeLessThan(20);
-    expect(JSON.parse(Attributes!['RedrivePolicy']!)).toMatchObject({ maxReceiveCount: 3 });
+    expect(JSON.parse(Attributes!['RedrivePolicy']!)).toMatchObject({ maxReceiveCount: 5 });
+  });
+
+  test('Lambda lists the event sources of a function, and what became of them', async () => {
+    const list = (extra: object = {}) =>
+      clients.lambda.send(new ListEventSourceMappingsCommand({ FunctionName: 'rastup-message-processor', ...extra }));
+    const { EventSourceMappings, NextMarker } = await list();
+    expect(NextMarker).toBeUndefined();
+    expect(EventSourceMappings).toMatchObject([
+      {
+        EventSourceArn: 'arn:aws:sqs:us-east-1:123456789012:rastup-messages',
+        State: 'Enabled',
+        BatchSize: 10,
+        ScalingConfig: { MaximumConcurrency: 8 },
+      },
+    ]);
+    expect(EventSourceMappings![0]!.UUID).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(EventSourceMappings![0]!.LastModified!.getTime()).toBe(fleet.startedAt);
+    const enable = fleet.affect({ queue: 'rastup-messages', effects: { eventSource: { disabled: true } } });
+    expect((await list()).EventSourceMappings![0]!.State).toBe('Disabled');
+    enable();
+    expect((await list()).EventSourceMappings![0]!.State).toBe('Enabled');
+    const first = await clients.lambda.send(new ListEventSourceMappingsCommand({ MaxItems: 1 }));
+    const second = await clients.lambda.send(
+      new ListEventSourceMappingsCommand({ MaxItems: 1, Marker: first.NextMarker }),
+    );
+    expect([first, second].map((page) => page.EventSourceMappings?.length)).toEqual([1, 1]);
+    expect(second.NextMarker).toBeUndefined();
+    expect((await list({ EventSourceArn: 'arn:aws:sqs:us-east-1:123456789012:x' })).EventSourceMappings).toEqual([]);
   });
 
   test('ECS gives clusters, services and task definitions', async () => {

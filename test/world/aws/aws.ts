@@ -9,14 +9,14 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { getMetricData, listMetrics } from './api-cloudwatch.ts';
-import { ecsApi } from './api-ecs.ts';
+import { type EcsApi, ecsApi } from './api-ecs.ts';
 import { filterLogEvents } from './api-logs.ts';
 import { ec2Api, elbApi } from './api-network.ts';
 import { rdsApi } from './api-rds.ts';
 import { autoScalingApi, type RoleRule, stsApi } from './api-scaling.ts';
 import { lambdaApi, sqsApi } from './api-workers.ts';
 import { createCatalogue } from './catalogue.ts';
-import type { Fleet } from './fleet.ts';
+import { createFleet, type Fleet } from './fleet.ts';
 import { type Api, ApiError, answer, type Call, type Reply, type Result, readCall, refusal } from './protocol.ts';
 import type { QueryApi } from './query-page.ts';
 import { createTrouble, type Trouble } from './trouble.ts';
@@ -61,6 +61,10 @@ export interface AwsEndpoint {
   close(): Promise<void>;
 }
 
+interface Described {
+  readonly events: readonly { readonly message: string }[];
+}
+
 const MOST_CALLS = 10_000;
 /** Slots that are kept before all are let go: about 100 MB. */
 const MOST_SLOTS = 250_000;
@@ -82,13 +86,30 @@ export async function startAws(options: AwsOptions): Promise<AwsEndpoint> {
   const sockets = new Set<Socket>();
   let endpoint = '';
 
-  const cloudwatch = {
-    fleet,
-    catalogue: createCatalogue(fleet),
+  const catalogues = new Map<Fleet, ReturnType<typeof createCatalogue>>();
+  const catalogueOf = (of: Fleet): ReturnType<typeof createCatalogue> => {
+    const known = catalogues.get(of) ?? createCatalogue(of);
+    catalogues.set(of, known);
+    return known;
+  };
+  const cloudwatchOf = (of: Fleet) => ({
+    fleet: of,
+    catalogue: catalogueOf(of),
     delayMs: (namespace: string) => (options.publishDelayMs ?? DELAYS[namespace] ?? 10_000) + state.lateMs(),
     partial: state.partial,
     forgotten: state.forgotten,
-  };
+  });
+  const withoutMuted = (api: EcsApi): EcsApi => ({
+    ...api,
+    DescribeServices: (call, at) => {
+      const answer = api['DescribeServices']!(call, at) as { readonly services: readonly Described[] };
+      const services = answer.services.map((one) => ({
+        ...one,
+        events: one.events.filter(({ message }) => !state.muted(message)),
+      }));
+      return { ...answer, services };
+    },
+  });
   const logDelayMs = options.logDelayMs ?? Math.min(2_000, options.publishDelayMs ?? 2_000);
 
   type Handler = (call: Call, at: number) => Result;
@@ -104,12 +125,13 @@ export async function startAws(options: AwsOptions): Promise<AwsEndpoint> {
         (call: Call, at: number) => ({ xml: handler(call, at) }),
       ]),
     );
-  const handlers: Readonly<Record<Api, Readonly<Record<string, Handler>>>> = {
+  type Handlers = Readonly<Record<Api, Readonly<Record<string, Handler>>>>;
+  const handlersOf = (fleet: Fleet): Handlers => ({
     cloudwatch: {
-      GetMetricData: json((call, at) => getMetricData(cloudwatch, call, at)),
-      ListMetrics: json((call, at) => listMetrics(cloudwatch, call, at)),
+      GetMetricData: json((call, at) => getMetricData(cloudwatchOf(fleet), call, at)),
+      ListMetrics: json((call, at) => listMetrics(cloudwatchOf(fleet), call, at)),
     },
-    ecs: all(ecsApi(fleet)),
+    ecs: all(withoutMuted(ecsApi(fleet))),
     logs: { FilterLogEvents: json((call, at) => filterLogEvents(fleet, logDelayMs, call, at)) },
     sqs: all(sqsApi(fleet, () => endpoint)),
     lambda: all(lambdaApi(fleet)),
@@ -118,12 +140,14 @@ export async function startAws(options: AwsOptions): Promise<AwsEndpoint> {
     ec2: query(ec2Api(fleet)),
     autoscaling: query(autoScalingApi(fleet)),
     sts: query(stsApi(options.roles ?? null, state.issue)),
-  };
+  });
+  const here = handlersOf(fleet);
+  const elsewhere = handlersOf(createFleet({ seed: 0, now, startedAt: fleet.startedAt, services: [], clusters: [] }));
 
   function perform(call: Call, at: number): Result {
     if (call.accessKey === '')
       throw new ApiError('MissingAuthenticationToken', 'Request is missing Authentication Token', 403);
-    const table = handlers[call.api];
+    const table = (state.isElsewhere(call.region) ? elsewhere : here)[call.api];
     const handler = Object.hasOwn(table, call.operation) ? table[call.operation] : undefined;
     if (handler === undefined) throw new ApiError('InvalidAction', `${call.action} is not spoken here`);
     return handler(call, at);
@@ -141,6 +165,9 @@ export async function startAws(options: AwsOptions): Promise<AwsEndpoint> {
     const body = await bodyOf(request);
     const { method = 'GET', url = '/', headers } = request;
     const at = now();
+    const date = state.date();
+    response.sendDate = false;
+    if (date !== null) response.setHeader('date', date.toUTCString());
     const call = readCall({ method, url, headers, body });
     if (call === null) {
       log?.(`${method} ${url} ${headers['x-amz-target'] ?? ''}: none of the APIs that are spoken here`);
@@ -154,7 +181,7 @@ export async function startAws(options: AwsOptions): Promise<AwsEndpoint> {
     }
     const requestId = randomUUID();
     try {
-      const spoilt = state.before(call);
+      const spoilt = state.before(call, signedAt(headers['x-amz-date']));
       if (spoilt !== 'answer') {
         note(call, at, spoilt === 'garbage' ? 500 : null, spoilt);
         if (spoilt === 'drop') request.socket.resetAndDestroy();
@@ -214,6 +241,15 @@ export async function startAws(options: AwsOptions): Promise<AwsEndpoint> {
       await closed;
     },
   };
+}
+
+/** `20261120T180000Z`. */
+function signedAt(stamp: string | readonly string[] | undefined): number | null {
+  const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
+    .exec(String(stamp ?? ''))
+    ?.slice(1)
+    .map(Number);
+  return parts === undefined ? null : Date.UTC(parts[0]!, parts[1]! - 1, parts[2]!, parts[3]!, parts[4]!, parts[5]!);
 }
 
 function send(response: ServerResponse, { status, headers, body }: Reply): void {

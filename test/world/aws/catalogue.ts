@@ -24,7 +24,7 @@ const SQS: Readonly<
   ApproximateNumberOfMessagesDelayed: { unit: 'Count', of: () => single(0) },
   ApproximateAgeOfOldestMessage: { unit: 'Seconds', of: ({ ageSeconds }) => single(ageSeconds) },
   NumberOfMessagesSent: { unit: 'Count', of: ({ sent }) => single(sent) },
-  NumberOfMessagesReceived: { unit: 'Count', of: ({ deleted }) => single(deleted) },
+  NumberOfMessagesReceived: { unit: 'Count', of: ({ received }) => single(received) },
   NumberOfMessagesDeleted: { unit: 'Count', of: ({ deleted }) => single(deleted) },
 };
 const DEAD: Readonly<Record<string, (slot: QueueSlot) => number>> = {

@@ -12,7 +12,7 @@ type Some = Partial<Pick<FleetOptions, 'seed' | 'startedAt' | 'timeZone' | 'now'
   readonly database?: { readonly host: string; readonly port: number };
 };
 
-/** The company of the runbook: five services, a database with a replica, a queue, two vendors. */
+/** The company of the runbook: five services, a database with a replica, two queues, two vendors. */
 export function demoFleet(options: Some = {}): Fleet {
   const now = options.now ?? Date.now;
   const cluster = 'rastup-prod';
@@ -80,6 +80,17 @@ export function demoFleet(options: Some = {}): Fleet {
         deadLetter: 'rastup-messages-dlq',
         lambda: 'rastup-message-processor',
         messagesPerMinute: 900,
+        visibilityTimeoutSeconds: 180,
+        maxReceives: 5,
+        maximumConcurrency: 8,
+        runMs: { p50: 1_800, p95: 4_200, p99: 7_000 },
+      },
+      {
+        queue: 'rastup-search-index',
+        deadLetter: 'rastup-search-index-dlq',
+        lambda: 'rastup-search-indexer',
+        messagesPerMinute: 180,
+        maximumConcurrency: 5,
       },
     ],
   });

@@ -2,6 +2,7 @@
 
 import type { Task } from './ecs-orders.ts';
 import { hash, hexId, poisson, uniform } from './random.ts';
+import { revisionOf } from './service-facts.ts';
 import type { ServiceModel } from './service-model.ts';
 
 export const LOG_SLOT = 5_000;
@@ -68,8 +69,11 @@ export function linesOf(model: ServiceModel, start: number): LogLine[] {
     if (log === undefined || overlap <= 0) continue;
     // Errors of the same condition carry its messages already.
     if (effects.errors !== undefined && (log.level ?? 'error') === 'error') continue;
-    const count = poisson((log.perMinute * overlap) / 60_000, uniform(seed, start, 307, from));
-    const owners = log.task === undefined ? alive : alive.filter(({ id }) => id === log.task);
+    const ofVersion =
+      log.version === undefined ? alive : alive.filter(({ revision }) => revision === revisionOf(log.version!));
+    const owners = log.task === undefined ? ofVersion : ofVersion.filter(({ id }) => id === log.task);
+    const part = log.version === undefined ? 1 : ofVersion.length / Math.max(1, alive.length);
+    const count = poisson((log.perMinute * overlap * part) / 60_000, uniform(seed, start, 307, from));
     for (let index = 0; index < count; index += 1) {
       const task = choose(owners, 308);
       if (task !== undefined)

@@ -122,13 +122,15 @@ export function readCall({ method, url, headers, body }: Incoming): Call | null 
     const api = VERSIONS[form.get('Version') ?? ''];
     return api === undefined ? null : made(api, form.get('Action') ?? '', {}, form);
   }
-  const path = new URL(url, 'http://localhost').pathname;
+  const { pathname: path, searchParams } = new URL(url, 'http://localhost');
   const concurrency = /^\/2019-09-30\/functions\/([^/]+)\/concurrency$/.exec(path);
   if (method === 'GET' && concurrency !== null) {
     return made('lambda', 'GetFunctionConcurrency', { FunctionName: decodeURIComponent(concurrency[1]!) });
   }
   if (method === 'GET' && /^\/2016-08-19\/account-settings\/?$/.test(path))
     return made('lambda', 'GetAccountSettings', {});
+  if (method === 'GET' && /^\/2015-03-31\/event-source-mappings\/?$/.test(path))
+    return made('lambda', 'ListEventSourceMappings', Object.fromEntries(searchParams));
   return null;
 }
 
@@ -217,6 +219,17 @@ export const expired = (api: Api): ApiError => {
     default:
       return new ApiError('ExpiredToken', message, 403);
   }
+};
+
+/** @param offMs how far the time of the request is ahead of AWS' */
+export const skewed = (api: Api, offMs: number): ApiError => {
+  const message =
+    offMs < 0
+      ? 'Signature expired: 20261120T180000Z is now earlier than 20261120T180500Z (20261120T181000Z - 5 min.)'
+      : 'Signature not yet current: 20261120T182000Z is still later than 20261120T181500Z (20261120T181000Z + 5 min.)';
+  if (api === 'ec2') return new ApiError('RequestExpired', 'Request has expired.');
+  const json = api === 'ecs' || api === 'logs' || api === 'lambda';
+  return new ApiError(json ? 'InvalidSignatureException' : 'SignatureDoesNotMatch', message, 403);
 };
 
 /** Values of `Prefix.1`, `Prefix.2`… in order. */

@@ -1,10 +1,16 @@
 /**
  * A queue of SQS and its consumer on Lambda. Without a condition nothing piles up; from the first condition on, cells of
  * five seconds are worked through in order, since a backlog is the sum of everything before it.
+ *
+ * What fails or times out is not given back at once: it is invisible until the visibility timeout, comes again, and
+ * after the most receives lies in the dead-letter queue. Messages that were received three times or more do not count
+ * for the age of the oldest. Pollers hand over as many batches at once as the event source lets them, and do not know
+ * of reserved concurrency: what is above that is throttled.
  */
 
 import type { Component } from './latency.ts';
-import { hash, hashText, normal, poisson, uniform } from './random.ts';
+import { createQueueCells, type QueueCell } from './queue-cells.ts';
+import { hash, hashText, hexId, normal, poisson, uniform } from './random.ts';
 import { createSeason } from './season.ts';
 import type { Active, QueueEffects, QueueSpec } from './types.ts';
 
@@ -13,14 +19,24 @@ export interface QueueFacts {
   readonly deadLetter: string | null;
   readonly lambda: string | null;
   readonly messagesPerMinute: number;
+  /** With everything as it should be. */
   readonly capacityPerMinute: number;
   readonly visibilityTimeoutSeconds: number;
   readonly maxReceives: number;
   readonly reservedConcurrency: number | null;
+  readonly batchSize: number;
+  /** Most runs at once of the event source; null when it has no limit of its own. */
+  readonly maximumConcurrency: number | null;
+  /** Time limit of the function. */
+  readonly timeoutSeconds: number;
+  readonly runMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly mean: number };
+  /** UUID of the event source mapping. */
+  readonly eventSourceId: string;
 }
 
 export interface QueueSlot {
   readonly sent: number;
+  readonly received: number;
   readonly deleted: number;
   readonly visible: number;
   readonly inFlight: number;
@@ -28,144 +44,180 @@ export interface QueueSlot {
   readonly dead: number;
   readonly invocations: number;
   readonly invocationErrors: number;
+  /** Of those errors, runs that ended at their time limit. */
+  readonly timeouts: number;
+  /** Messages that a run reported as failed while it did the others. */
+  readonly poisoned: number;
   readonly throttles: number;
   readonly concurrency: number;
   readonly duration: readonly Component[];
+}
+
+/** What AWS says of the consumer at a time. */
+export interface ConsumerState {
+  readonly reservedConcurrency: number | null;
+  readonly eventSource: {
+    readonly state: 'Enabled' | 'Disabled';
+    readonly maximumConcurrency: number | null;
+    readonly changedAt: number;
+  };
 }
 
 export interface QueueModel {
   readonly facts: QueueFacts;
   conditions: readonly Active<QueueEffects>[];
   slot(start: number, length: number): QueueSlot;
+  effectsAt(at: number): readonly QueueEffects[];
+  consumer(at: number): ConsumerState;
   reset(): void;
 }
 
 const CELL = 5_000;
-const BATCH = 10;
-
-interface Cell {
-  readonly sent: number;
-  readonly deleted: number;
-  readonly visible: number;
-  readonly hung: number;
-  readonly dead: number;
-}
+/** Lambda begins with five pollers, which share what little there is. */
+const POLLERS = 5;
 
 export function createQueueModel(spec: QueueSpec, fleetSeed: number, startedAt: number, timeZone: string): QueueModel {
   const seed = hash(fleetSeed, hashText(`queue/${spec.queue}`));
   const season = createSeason(timeZone);
-  const messagesPerMinute = spec.messagesPerMinute ?? 1_200;
-  const facts: QueueFacts = {
-    queue: spec.queue,
-    deadLetter: spec.deadLetter ?? null,
-    lambda: spec.lambda ?? null,
-    messagesPerMinute,
-    capacityPerMinute: spec.capacityPerMinute ?? messagesPerMinute * 2.5,
-    visibilityTimeoutSeconds: spec.visibilityTimeoutSeconds ?? 60,
-    maxReceives: spec.maxReceives ?? 3,
-    reservedConcurrency: spec.reservedConcurrency ?? null,
-  };
-  let cells: Cell[] = [];
-  let origin = 0;
-
+  const facts = factsOf(spec, fleetSeed);
+  const expectedSent = (at: number, length: number, effects: readonly QueueEffects[]): number =>
+    ((facts.messagesPerMinute * length) / 60_000) *
+    season.factor(at) *
+    effects.reduce((factor, one) => factor * (one.sentFactor ?? 1), 1);
   const effectsAt = (at: number): QueueEffects[] =>
     model.conditions.filter(({ from, to }) => from <= at && at < to).map(({ effects }) => effects);
-  const product = (effects: readonly QueueEffects[], of: (effect: QueueEffects) => number | undefined): number =>
-    effects.reduce((factor, effect) => factor * (of(effect) ?? 1), 1);
-  const expectedSent = (at: number, length: number, effects: readonly QueueEffects[]): number =>
-    ((messagesPerMinute * length) / 60_000) * season.factor(at) * product(effects, (e) => e.sentFactor);
+  const cells = createQueueCells({
+    facts,
+    cellMs: CELL,
+    startedAt: () => Math.min(...model.conditions.map(({ from }) => from)),
+    effectsAt,
+    sent: (start, effects) => poisson(expectedSent(start, CELL, effects), uniform(seed, start, 71)),
+    pollers: POLLERS,
+  });
+  const jitter = (start: number, channel: number): number => 1 + 0.04 * normal(seed, start, channel);
 
-  /** Cells up to the one that holds `at`; null while no condition has begun. */
-  function cellAt(at: number): Cell | null {
-    const first = Math.min(...model.conditions.map(({ from }) => from));
-    if (!(at >= first)) return null;
-    if (cells.length === 0) origin = Math.floor(first / CELL) * CELL;
-    const wanted = Math.floor((at - origin) / CELL);
-    while (cells.length <= wanted) {
-      const start = origin + cells.length * CELL;
-      const before = cells.at(-1) ?? { visible: 3, hung: 0, dead: 0 };
-      const effects = effectsAt(start + CELL / 2);
-      const sent = poisson(expectedSent(start, CELL, effects), uniform(seed, start, 71));
-      const failing = Math.max(0, ...effects.map((e) => Math.max(e.errorShare ?? 0, e.throttledShare ?? 0)));
-      const capacity =
-        ((facts.capacityPerMinute * CELL) / 60_000) * product(effects, (e) => e.capacityFactor) * (1 - failing);
-      const poison = Math.round(sent * Math.max(0, ...effects.map((e) => e.poisonShare ?? 0)));
-      const hangs = effects.some(({ hang }) => hang === true);
-      const taken = Math.min(before.visible + sent - poison, Math.round(capacity));
-      const limit = facts.capacityPerMinute;
-      const hung = hangs ? Math.min(limit, before.hung + taken) : 0;
-      const back = hangs ? 0 : before.hung;
-      cells.push({
-        sent,
-        deleted: hangs ? 0 : taken,
-        visible: before.visible + sent - poison - (hangs ? hung - before.hung : taken) + back,
-        hung,
-        dead: before.dead + poison,
-      });
-    }
-    return cells[wanted] ?? null;
+  /** As long as nothing ever befell it. */
+  function calm(start: number, length: number): QueueSlot {
+    const sent = poisson(expectedSent(start, length, []), uniform(seed, start, 75));
+    const perSecond = expectedSent(start, 1_000, []);
+    const deleted = Math.max(0, sent + Math.round(2 * normal(seed, start, 76)));
+    const perRun = Math.min(facts.batchSize, Math.max(1, (perSecond * facts.runMs.mean) / 1_000 / POLLERS));
+    const invocations = Math.max(1, Math.round(deleted / perRun));
+    const factor = jitter(start, 77);
+    return {
+      sent,
+      received: deleted,
+      deleted,
+      visible: Math.round(2 + 4 * uniform(seed, start, 72)),
+      inFlight: Math.round(((perSecond * facts.runMs.mean) / 1_000) * (0.8 + 0.4 * uniform(seed, start, 73))),
+      ageSeconds: Math.round(1 + facts.runMs.mean / 1_000 + 2 * uniform(seed, start, 74)),
+      dead: 0,
+      invocations,
+      invocationErrors: 0,
+      timeouts: 0,
+      poisoned: 0,
+      throttles: 0,
+      concurrency: Math.max(1, Math.round((invocations / length) * facts.runMs.mean * factor + 1)),
+      duration: components(facts, invocations, 0, factor),
+    };
   }
 
   const model: QueueModel = {
     facts,
     conditions: [],
-    reset: () => {
-      cells = [];
-    },
-    slot: (start, length) => {
-      const end = start + length;
-      const effects = effectsAt(start + length / 2);
-      const last = start < startedAt ? null : cellAt(end - 1);
-      let sent: number;
-      let deleted: number;
-      let visible = Math.round(2 + 4 * uniform(seed, start, 72));
-      let inFlight = Math.round(
-        (messagesPerMinute / 60) * 0.3 * season.factor(start) * (0.8 + 0.4 * uniform(seed, start, 73)),
+    reset: cells.reset,
+    effectsAt,
+    consumer(at) {
+      const effects = effectsAt(at);
+      const given = effects.flatMap((one) => (one.eventSource === undefined ? [] : [one.eventSource]));
+      const changes = model.conditions.flatMap(({ from, to, effects: { eventSource } }) =>
+        eventSource === undefined ? [] : [from, to].filter((time) => time <= at),
       );
-      let age = 1 + Math.floor(2 * uniform(seed, start, 74));
-      if (last === null) {
-        sent = poisson(expectedSent(start, length, effects), uniform(seed, start, 75));
-        deleted = Math.max(0, sent + Math.round(2 * normal(seed, start, 76)));
-      } else {
-        sent = 0;
-        deleted = 0;
-        for (let at = Math.max(start, origin); at < end; at += CELL) {
-          const cell = cellAt(at);
-          sent += cell?.sent ?? 0;
-          deleted += cell?.deleted ?? 0;
-        }
-        const scale = Math.min(1, length / CELL);
-        sent = Math.round(sent * scale);
-        deleted = Math.round(deleted * scale);
-        visible = last.visible;
-        inFlight = Math.max(inFlight, last.hung);
-        const rate = Math.max(0.01, expectedSent(end, 1_000, []));
-        age = Math.max(age, Math.round((last.visible + last.hung - 10) / rate));
-      }
-      const throttled = Math.max(0, ...effects.map((e) => e.throttledShare ?? 0));
-      const failing = Math.max(0, ...effects.map((e) => e.errorShare ?? 0));
-      const poison = Math.max(0, ...effects.map((e) => e.poisonShare ?? 0));
-      const attempts = Math.max(1, (deleted + (sent * poison * facts.maxReceives) / 1) / BATCH);
-      const invocations = Math.round(attempts / Math.max(0.05, 1 - failing));
-      const factor = product(effects, (e) => e.durationFactor) * (1 + 0.04 * normal(seed, start, 77));
-      const hang = effects.some((effect) => effect.hang === true);
+      const reserved = effects.flatMap((one) => (one.reserved === undefined ? [] : [one.reserved]));
       return {
-        sent,
-        deleted,
-        visible,
-        inFlight,
-        ageSeconds: age,
-        dead: last?.dead ?? 0,
-        invocations: hang ? 0 : invocations,
-        invocationErrors: Math.round(invocations * Math.max(failing, poison > 0 ? Math.min(0.9, poison * 3) : 0)),
-        throttles: Math.round((invocations * throttled) / Math.max(0.05, 1 - throttled)),
-        concurrency: Math.max(1, Math.round(((invocations / (length / 1_000)) * 0.25 * factor + 1) * 1.4)),
-        duration:
-          hang || invocations === 0
-            ? []
-            : [{ p50: 180 * factor, p95: 420 * factor, p99: 800 * factor, weight: invocations }],
+        reservedConcurrency: reserved.at(-1) ?? facts.reservedConcurrency,
+        eventSource: {
+          state: given.some((one) => one.disabled === true) ? 'Disabled' : 'Enabled',
+          maximumConcurrency:
+            given.findLast((one) => one.maximumConcurrency !== undefined)?.maximumConcurrency ??
+            facts.maximumConcurrency,
+          changedAt: Math.max(startedAt, ...changes),
+        },
+      };
+    },
+    slot(start, length) {
+      const end = start + length;
+      const last = start < startedAt ? null : cells.at(end - 1);
+      const usual = calm(start, length);
+      if (last === null) return usual;
+      const part: QueueCell[] = [];
+      for (let at = Math.max(start, cells.origin()); at < end; at += CELL) part.push(cells.at(at)!);
+      const scale = Math.min(1, length / CELL);
+      const sum = (of: (cell: QueueCell) => number): number =>
+        Math.round(part.reduce((all, cell) => all + of(cell), 0) * scale);
+      const invocations = sum((cell) => cell.runs);
+      const timeouts = Math.min(
+        invocations,
+        sum((cell) => cell.timeouts),
+      );
+      const factor = effectsAt(start + length / 2).reduce((all, one) => all * (one.durationFactor ?? 1), 1);
+      return {
+        sent: sum((cell) => cell.sent),
+        received: sum((cell) => cell.received),
+        deleted: sum((cell) => cell.deleted),
+        visible: Math.round(last.visible),
+        inFlight: Math.max(Math.round(last.inFlight), last.received > 0 ? 1 : 0),
+        ageSeconds: Math.max(last.ageSeconds, last.deleted > 0 ? usual.ageSeconds : 0),
+        dead: Math.floor(last.dead),
+        invocations,
+        invocationErrors: Math.min(
+          invocations,
+          sum((cell) => cell.failedRuns),
+        ),
+        timeouts,
+        poisoned: sum((cell) => cell.poisoned),
+        throttles: sum((cell) => cell.throttles),
+        concurrency: Math.max(1, ...part.map((cell) => Math.round(cell.concurrency))),
+        duration: components(facts, invocations - timeouts, timeouts, factor * jitter(start, 77)),
       };
     },
   };
   return model;
+}
+
+/** Runs that end by themselves, and those that end at the time limit. */
+function components(facts: QueueFacts, ended: number, timeouts: number, factor: number): readonly Component[] {
+  const { p50, p95, p99 } = facts.runMs;
+  const limit = facts.timeoutSeconds * 1_000;
+  const own = (ms: number): number => Math.min(limit, ms * factor);
+  return [
+    ...(ended <= 0 ? [] : [{ p50: own(p50), p95: own(p95), p99: own(p99), weight: ended }]),
+    ...(timeouts <= 0 ? [] : [{ p50: limit, p95: limit * 1.0005, p99: limit * 1.001, weight: timeouts }]),
+  ];
+}
+
+function factsOf(spec: QueueSpec, fleetSeed: number): QueueFacts {
+  const messagesPerMinute = spec.messagesPerMinute ?? 1_200;
+  const { p50, p95, p99 } = spec.runMs ?? { p50: 180, p95: 420, p99: 800 };
+  const spread = Math.log(p95 / p50) / 1.645;
+  const mean = p50 * Math.exp(spread ** 2 / 2);
+  const batchSize = spec.batchSize ?? 10;
+  const maximumConcurrency = spec.maximumConcurrency ?? null;
+  const byRuns = maximumConcurrency === null ? null : (maximumConcurrency * batchSize * 60_000) / mean;
+  const id = hexId(`${fleetSeed}/event-source/${spec.queue}`, 32);
+  return {
+    queue: spec.queue,
+    deadLetter: spec.deadLetter ?? null,
+    lambda: spec.lambda ?? null,
+    messagesPerMinute,
+    capacityPerMinute: spec.capacityPerMinute ?? byRuns ?? messagesPerMinute * 2.5,
+    visibilityTimeoutSeconds: spec.visibilityTimeoutSeconds ?? 60,
+    maxReceives: spec.maxReceives ?? 3,
+    reservedConcurrency: spec.reservedConcurrency ?? null,
+    batchSize,
+    maximumConcurrency,
+    timeoutSeconds: spec.timeoutSeconds ?? 30,
+    runMs: { p50, p95, p99, mean },
+    eventSourceId: id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+  };
 }

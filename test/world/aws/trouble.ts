@@ -1,6 +1,6 @@
 /** What can go wrong with AWS itself. Every one is taken back by the function that it returns. */
 
-import { type Call, denied, expired, throttled } from './protocol.ts';
+import { type Call, denied, expired, skewed, throttled } from './protocol.ts';
 
 /** Every action that is spoken here; `*` in a trouble means all of them. */
 export const ACTIONS = [
@@ -27,6 +27,7 @@ export const ACTIONS = [
   'autoscaling:DescribeScalingActivities',
   'lambda:GetFunctionConcurrency',
   'lambda:GetAccountSettings',
+  'lambda:ListEventSourceMappings',
   'sqs:GetQueueUrl',
   'sqs:GetQueueAttributes',
   'sts:AssumeRole',
@@ -51,20 +52,36 @@ export interface Trouble {
   partial(share: number): Restore;
   /** Metrics are published so much later. */
   late(ms: number): Restore;
-  /** No points and no listing of `MetricName` or `Namespace/MetricName` any more. */
+  /** No points and no listing of `MetricName` or `Namespace/MetricName` any more; `Namespace/*` for all of it. */
   forget(metric: string): Restore;
+  /**
+   * AWS' clock is that much ahead of this machine's: what is signed more than five minutes off is refused. The `Date` of
+   * its answers says so, unless something between takes that header away.
+   */
+  clock(aheadMs: number, tells?: boolean): Restore;
+  /** DescribeServices leaves service events out whose text it matches. */
+  mute(event: RegExp): Restore;
+  /** The fleet is in that region alone; in every other nothing is there. */
+  confine(region: string): Restore;
 }
 
 export interface TroubleState {
   readonly trouble: Trouble;
-  /** Refuses by throwing; else says how the answer is spoilt. */
-  before(call: Call): 'answer' | 'hang' | 'drop' | 'garbage';
+  /** Refuses by throwing; else says how the answer is spoilt. `signedAt` is by the clock of who signed it. */
+  before(call: Call, signedAt: number | null): 'answer' | 'hang' | 'drop' | 'garbage';
+  /** The `Date` of answers; null for none. */
+  date(): Date | null;
+  muted(event: string): boolean;
+  isElsewhere(region: string): boolean;
   partial(): number;
   lateMs(): number;
   forgotten(namespace: string, name: string): boolean;
   /** A new access key of AssumeRole. */
   issue(): string;
 }
+
+/** Signature Version 4 takes no request that is further off. */
+const MOST_SKEW_MS = 5 * 60_000;
 
 interface Entry {
   readonly kind: 'deny' | 'throttle' | 'hang' | 'drop' | 'garbage';
@@ -78,6 +95,9 @@ export function createTrouble(): TroubleState {
   const partials = new Set<{ readonly share: number }>();
   const lates = new Set<{ readonly ms: number }>();
   const forgotten = new Set<{ readonly metric: string }>();
+  const clocks = new Set<{ readonly aheadMs: number; readonly tells: boolean }>();
+  const mutes = new Set<{ readonly event: RegExp }>();
+  const regions = new Set<{ readonly region: string }>();
   const seen = new Set<string>();
   const issued = new Set<string>();
   const dead = new Set<string>();
@@ -94,6 +114,7 @@ export function createTrouble(): TroubleState {
     set.add(value);
     return () => set.delete(value);
   };
+  const aheadMs = (): number => [...clocks].reduce((sum, one) => sum + one.aheadMs, 0);
   const ratio = (share: number): number => {
     if (!(share > 0 && share <= 1)) throw new Error(`share ${share}: expected more than 0 and at most 1`);
     return share;
@@ -116,8 +137,11 @@ export function createTrouble(): TroubleState {
       partial: (share) => put(partials, { share: ratio(share) }),
       late: (ms) => put(lates, { ms }),
       forget: (metric) => put(forgotten, { metric }),
+      clock: (aheadMs, tells = true) => put(clocks, { aheadMs, tells }),
+      mute: (event) => put(mutes, { event }),
+      confine: (region) => put(regions, { region }),
     },
-    before: (call) => {
+    before: (call, signedAt) => {
       seen.add(call.accessKey);
       let spoilt: 'answer' | 'hang' | 'drop' | 'garbage' = 'answer';
       for (const entry of entries) {
@@ -125,6 +149,8 @@ export function createTrouble(): TroubleState {
         if (entry.kind === 'hang' || entry.kind === 'drop' || entry.kind === 'garbage') spoilt = entry.kind;
       }
       if (spoilt !== 'answer') return spoilt;
+      const off = signedAt === null ? 0 : signedAt - (Date.now() + aheadMs());
+      if (Math.abs(off) > MOST_SKEW_MS) throw skewed(call.api, off);
       if (dead.has(call.accessKey)) throw expired(call.api);
       for (const entry of entries) {
         if (entry.action !== '*' && entry.action !== call.action) continue;
@@ -137,10 +163,14 @@ export function createTrouble(): TroubleState {
       }
       return 'answer';
     },
+    date: () => ([...clocks].some(({ tells }) => !tells) ? null : new Date(Date.now() + aheadMs())),
+    muted: (text) => [...mutes].some(({ event }) => event.test(text)),
+    isElsewhere: (region) => [...regions].some((one) => one.region !== region),
     partial: () => Math.max(0, ...[...partials].map(({ share }) => share)),
     lateMs: () => [...lates].reduce((sum, { ms }) => sum + ms, 0),
     forgotten: (namespace, name) =>
-      forgotten.size > 0 && [...forgotten].some(({ metric }) => metric === name || metric === `${namespace}/${name}`),
+      forgotten.size > 0 &&
+      [...forgotten].some(({ metric }) => [name, `${namespace}/${name}`, `${namespace}/*`].includes(metric)),
     issue: () => {
       const key = `ASIA${String(issued.size + 1).padStart(16, '0')}`;
       issued.add(key);

@@ -66,6 +66,14 @@ export interface QueueSpec {
   readonly visibilityTimeoutSeconds?: number;
   readonly maxReceives?: number;
   readonly reservedConcurrency?: number | null;
+  /** Of the event source; default 10. */
+  readonly batchSize?: number;
+  /** Of the event source: most runs at once. Sets the capacity, where none is given. */
+  readonly maximumConcurrency?: number;
+  /** Time limit of the function; default 30. */
+  readonly timeoutSeconds?: number;
+  /** How long a run takes. */
+  readonly runMs?: { readonly p50: number; readonly p95: number; readonly p99: number };
 }
 
 export interface ClusterSpec {
@@ -144,6 +152,8 @@ export interface ServiceEffects {
     readonly messages: readonly string[];
     readonly level?: 'error' | 'warn' | 'info';
     readonly task?: string;
+    /** Only tasks of this version write it. */
+    readonly version?: string;
   };
   /** Tasks are slow for a time after their start. */
   readonly coldTasks?: { readonly seconds: number; readonly latencyFactor: number };
@@ -173,8 +183,18 @@ export interface QueueEffects {
   readonly errorShare?: number;
   readonly throttledShare?: number;
   readonly durationFactor?: number;
-  /** Messages are taken and neither deleted nor given back. */
+  /** Runs wait until their time limit ends them. */
   readonly hang?: boolean;
+  /** What is reserved for the function: PutFunctionConcurrency. */
+  readonly reserved?: number;
+  /** Runs that other functions take of the account's 1,000. */
+  readonly accountTaken?: number;
+  /** UpdateEventSourceMapping. */
+  readonly eventSource?: { readonly disabled?: boolean; readonly maximumConcurrency?: number };
+  /** Errors that the function writes and gets over. */
+  readonly log?: { readonly perMinute: number; readonly messages: readonly string[] };
+  /** What the function writes when a run, or a message of it, fails. `{n}`, `{id}`, `{ms}` become different in every line. */
+  readonly messages?: readonly string[];
 }
 
 interface During {

@@ -94,10 +94,12 @@ test('the ARN that ECS has is taken without asking, the configured end decides w
   expect(aws.calls.filter(({ input }) => 'Names' in (input as object))).toEqual([]);
 });
 
-test('a health check and idle timeout that may not be read are null, the targets stand', async () => {
+test('a health check and idle timeout that may not be read are null and told, the targets stand', async () => {
   const aws = balancer();
   aws.denied.add('elasticloadbalancing:DescribeTargetGroups');
-  const answer = await createAlbReader(aws).targets(NAME, [ARN], T, signal);
+  const unseen: unknown[] = [];
+  const answer = await createAlbReader(aws).targets(NAME, [ARN], T, signal, (error) => unseen.push(error));
+  expect(unseen).toMatchObject([{ code: 'AWS_DENIED' }]);
   // The load balancer's ARN is the target group's with another end.
   expect(answer).toMatchObject({ unhealthy: 1, healthCheck: null, idleTimeoutSeconds: 60 });
   aws.denied.add('elasticloadbalancing:DescribeLoadBalancerAttributes');

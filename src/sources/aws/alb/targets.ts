@@ -19,13 +19,22 @@ export interface AlbName {
   readonly loadBalancer: string | null;
 }
 
+export type OnUnseen = (error: unknown) => void;
+
 export interface AlbReader {
   /**
    * Rejects as `Aws.call` does; a health check or idle timeout that may not be read is null.
    *
    * @param known ARNs of the target groups that ECS has for the service
+   * @param onUnseen is told why something of the answer is null
    */
-  targets(name: AlbName, known: readonly string[], now: EpochMs, signal: AbortSignal): Promise<TargetGroupAnswer>;
+  targets(
+    name: AlbName,
+    known: readonly string[],
+    now: EpochMs,
+    signal: AbortSignal,
+    onUnseen?: OnUnseen,
+  ): Promise<TargetGroupAnswer>;
 }
 
 interface Details {
@@ -69,11 +78,12 @@ export function createAlbReader(aws: Aws): AlbReader {
   }
 
   /** What makes the answer richer and may be missing from it; an abort is passed on. */
-  async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  async function orNull<T>(asked: Promise<T>, signal: AbortSignal, onUnseen: OnUnseen): Promise<T | null> {
     try {
       return await asked;
     } catch (error) {
       if (signal.aborted) throw error;
+      onUnseen(error);
       return null;
     }
   }
@@ -83,12 +93,14 @@ export function createAlbReader(aws: Aws): AlbReader {
     loadBalancer: string | null,
     now: EpochMs,
     signal: AbortSignal,
+    onUnseen: OnUnseen,
   ): Promise<Details> {
     const cached = details.get(arn);
     if (cached !== undefined && now - cached.at < DETAILS_MS && now >= cached.at) return cached;
     const answer = await orNull(
       aws.call('elasticloadbalancing:DescribeTargetGroups', { TargetGroupArns: [arn] }, signal),
       signal,
+      onUnseen,
     );
     const group = answer?.TargetGroups?.[0] ?? null;
     const balancer = loadBalancerArn(arn, loadBalancer, group?.LoadBalancerArns ?? []);
@@ -98,20 +110,21 @@ export function createAlbReader(aws: Aws): AlbReader {
         : await orNull(
             aws.call('elasticloadbalancing:DescribeLoadBalancerAttributes', { LoadBalancerArn: balancer }, signal),
             signal,
+            onUnseen,
           );
     const idle = attributes?.Attributes?.find(({ Key }) => Key === 'idle_timeout.timeout_seconds')?.Value;
-    const found = { at: now, group, idleTimeoutSeconds: idle === undefined ? null : Number(idle) };
+    const found = { at: now, group, idleTimeoutSeconds: /^\d{1,4}$/.test(idle ?? '') ? Number(idle) : null };
     // One that could not be had is asked for again with the next question.
     if (group !== null && attributes !== null) details.set(arn, found);
     return found;
   }
 
   return {
-    async targets({ targetGroup, loadBalancer }, known, now, signal) {
+    async targets({ targetGroup, loadBalancer }, known, now, signal, onUnseen = () => undefined) {
       const arn = await arnOf(targetGroup, known, now, signal);
       const [health, { group, idleTimeoutSeconds }] = await Promise.all([
         aws.call('elasticloadbalancing:DescribeTargetHealth', { TargetGroupArn: arn }, signal),
-        detailsOf(arn, loadBalancer, now, signal),
+        detailsOf(arn, loadBalancer, now, signal, onUnseen),
       ]);
       const described = health.TargetHealthDescriptions ?? [];
       const targets = described.map(targetHealth);

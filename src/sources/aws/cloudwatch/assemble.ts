@@ -20,13 +20,16 @@ export interface Assembly {
   readonly periodMs: (series: MetricSeries) => number;
   /** Period that was read. */
   readonly stepMs: (series: MetricSeries) => number;
+  /** What was read of it; what proves its zeros may have been read for longer. */
+  readonly span: (series: MetricSeries) => Span | undefined;
   /** How old the newest sample may be when all is well, beyond its periods. */
   readonly delayMs: number;
   /** What sums are multiplied with: less than 1 when they were read over longer periods than they are given for. */
   readonly sumScale: number;
 }
 
-export function assemble({ series, outcomes, periodMs, stepMs, delayMs, sumScale }: Assembly): readonly Series[] {
+export function assemble({ series, outcomes, span, ...rest }: Assembly): readonly Series[] {
+  const { periodMs, stepMs, delayMs, sumScale } = rest;
   return series.flatMap((one) => {
     const points = completePoints(one, outcomes);
     if (points === null) return [];
@@ -34,7 +37,7 @@ export function assemble({ series, outcomes, periodMs, stepMs, delayMs, sumScale
     const proof = query.zeroWhere === null ? [] : relatedSeries(query.zeroWhere, one.labels, series);
     const filled = fillZeros(
       points,
-      proof.map((each) => completePoints(each, outcomes) ?? NO_POINTS),
+      proof.map((each) => within(completePoints(each, outcomes) ?? NO_POINTS, span(one))),
     );
     const scale = query.scale * (isSum(query.stat) ? sumScale : 1);
     const given = columns(filled, scale, query.atLeast, stepMs(one));
@@ -79,6 +82,13 @@ export function assembleSilence(
   const { target, periodMs, delayMs } = input;
   const head = { target, signal: 'requests_silent_seconds', labels: {}, unit: 's' as const, periodMs, delayMs };
   return { series: given.times.length === 0 ? null : { ...head, ...given }, newestEnd: silent.newestEnd };
+}
+
+/** A hole that was not asked about is no hole. */
+function within({ times, values }: Points, span: Span | undefined): Points {
+  if (span === undefined) return NO_POINTS;
+  const kept = [...times.keys()].filter((i) => times[i]! >= span.from && times[i]! < span.to);
+  return { times: kept.map((i) => times[i]!), values: kept.map((i) => values[i]!) };
 }
 
 /** Null for what was not seen, or not asked. */

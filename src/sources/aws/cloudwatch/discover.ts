@@ -9,7 +9,8 @@ import type { Logger } from 'pino';
 import type { EpochMs } from '../../../model/glossary.ts';
 import type { Blindness } from '../../../model/source.ts';
 import type { Aws } from '../calls.ts';
-import { awsBlindness } from '../failure.ts';
+import { failureOf } from '../failure.ts';
+import { CHECK, listed } from './blind.ts';
 import { type CloudWatchTarget, type MetricSeries, metricSeries, type SignalQuery, wildcards } from './query.ts';
 
 export const REFRESH_MS = 10 * 60_000;
@@ -25,7 +26,7 @@ export interface Discovery {
   expand(targets: readonly CloudWatchTarget[]): readonly MetricSeries[];
   /** Whether ListMetrics has answered for the query's wildcards. */
   lookedUp(target: CloudWatchTarget, query: SignalQuery): boolean;
-  /** Wildcards that could not be looked up, and never could. */
+  /** Wildcards that could not be looked up at the last try. What was found before is read on, and goes out of date. */
   blind(): readonly Blindness[];
   /** The error of the last look, when every look of it failed. */
   error(): unknown;
@@ -41,11 +42,11 @@ interface Found {
 export function createDiscovery(aws: Aws, log: Logger): Discovery {
   const found = new Map<string, Found>();
   const triedAt = new Map<string, EpochMs>();
-  const failures = new Map<string, { readonly target: string; readonly error: unknown }>();
+  const failures = new Map<string, Pick<Lookup, 'target' | 'signals'> & { readonly error: unknown }>();
   const warned = new Set<string>();
   let lastError: unknown = null;
 
-  async function look(target: string, query: SignalQuery, key: string, signal: AbortSignal): Promise<boolean> {
+  async function look({ target, query, key, signals }: Lookup, signal: AbortSignal): Promise<boolean> {
     try {
       const metrics = await listMetrics(aws, query, signal);
       const known = found.get(key)?.values ?? [];
@@ -62,7 +63,7 @@ export function createDiscovery(aws: Aws, log: Logger): Discovery {
       }
       return true;
     } catch (error) {
-      failures.set(key, { target, error });
+      failures.set(key, { target, signals, error });
       // Not ten minutes blind for a call that timed out.
       triedAt.delete(key);
       lastError = error;
@@ -83,10 +84,11 @@ export function createDiscovery(aws: Aws, log: Logger): Discovery {
         .slice(0, limit);
       lastError = null;
       for (const { key } of due) triedAt.set(key, now);
-      const done = await Promise.all(due.map(({ target, query, key }) => look(target, query, key, signal)));
+      const done = await Promise.all(due.map((one) => look(one, signal)));
       if (done.includes(true)) lastError = null;
       const keys = new Set(targets.flatMap((one) => lookups(one).map(({ key }) => key)));
       for (const key of found.keys()) if (!keys.has(key)) found.delete(key);
+      for (const key of failures.keys()) if (!keys.has(key)) failures.delete(key);
     },
     expand: (targets) =>
       targets.flatMap((one) =>
@@ -100,10 +102,18 @@ export function createDiscovery(aws: Aws, log: Logger): Discovery {
         }),
       ),
     lookedUp: (target, query) => found.has(keyOf(lookupQuery(query, target))),
-    blind: () =>
-      [...failures]
-        .filter(([key]) => !found.has(key))
-        .map(([, { target, error }]) => awsBlindness(target, 'cloudwatch', error)),
+    blind: () => {
+      const all = [...failures].map(([key, { target, signals, error }]) => ({
+        ...{ target, signals, known: found.has(key), failure: failureOf(error) },
+      }));
+      const groups = Map.groupBy(all, ({ target, known, failure }) => JSON.stringify([target, known, failure]));
+      return [...groups.values()].map((group): Blindness => {
+        const { target, known, failure } = group[0]!;
+        const signals = [...new Set(group.flatMap((one) => one.signals))];
+        const rest = known ? '; only what was found before is read' : '';
+        return { target, check: CHECK, ...failure, detail: `${failure.detail}: ${listed(signals)}${rest}`, signals };
+      });
+    },
     error: () => lastError,
   };
 }
@@ -117,16 +127,22 @@ function lookupQuery(query: SignalQuery, { queries }: CloudWatchTarget): SignalQ
   return proof !== undefined && wildcards(proof).toSorted().join() === names ? proof : query;
 }
 
-function lookups(target: CloudWatchTarget): readonly {
+interface Lookup {
   readonly target: string;
   readonly query: SignalQuery;
   readonly key: string;
-}[] {
+  /** Those that have their values from it. */
+  readonly signals: readonly string[];
+}
+
+function lookups(target: CloudWatchTarget): readonly Lookup[] {
   const all = target.queries
     .filter((query) => wildcards(query).length > 0)
-    .map((query) => lookupQuery(query, target))
-    .map((query) => ({ target: target.target, query, key: keyOf(query) }));
-  return [...new Map(all.map((one) => [one.key, one])).values()];
+    .map((query) => ({ signal: query.signal, query: lookupQuery(query, target) }));
+  return [...Map.groupBy(all, ({ query }) => keyOf(query))].map(([key, group]) => ({
+    ...{ target: target.target, query: group[0]!.query, key },
+    signals: group.map(({ signal }) => signal),
+  }));
 }
 
 function keyOf({ namespace, metric, dimensions }: SignalQuery): string {

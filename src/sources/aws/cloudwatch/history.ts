@@ -50,6 +50,7 @@ export async function* readHistory(input: HistoryInput, signal: AbortSignal): As
       outcomes,
       periodMs: () => stepMs,
       stepMs: () => stepMs,
+      span: () => span,
       delayMs: 0,
       sumScale: periodMs / stepMs,
     });

@@ -9,15 +9,14 @@ import type { Series } from '../../../model/series.ts';
 import type { Blindness } from '../../../model/source.ts';
 import type { Aws } from '../calls.ts';
 import { eachOf } from '../concurrent.ts';
-import { CLOCK_GRANT } from '../failure.ts';
 import { assemble, assembleSilence, completePoints } from './assemble.ts';
-import { absenceBlindness, CHECK, failureBlindness } from './blind.ts';
+import { blindness } from './gaps.ts';
 import { choosePeriod } from './period-choice.ts';
 import { planBatches, type Wanted } from './plan.ts';
-import { type CloudWatchTarget, type MetricSeries, relatedSeries, type SignalQuery, wildcards } from './query.ts';
+import { type CloudWatchTarget, type MetricSeries, relatedSeries, type SignalQuery } from './query.ts';
 import { type BatchResult, type Outcome, readBatch } from './read.ts';
-import { type MetricState, type PollState, UNKNOWN_METRIC } from './state.ts';
-import { LOOK_BACK_MS, REREAD_MS, type Span, settledEnd, spanOf } from './windows.ts';
+import { type PollState, UNKNOWN_METRIC } from './state.ts';
+import { REREAD_MS, type Span, settledEnd, spanOf } from './windows.ts';
 import { besideOf } from './witness.ts';
 
 export interface PollInput {
@@ -123,6 +122,7 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
       outcomes,
       periodMs: periodOf,
       stepMs: periodOf,
+      span: (one) => periods.get(one.id)?.span,
       delayMs: input.delayMs,
       sumScale: 1,
     }),
@@ -134,14 +134,22 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
     if (hot === true) state.hot.add(target);
     if (hot === false) state.hot.delete(target);
   }
-  const failed = results.find((result) => result.error !== null);
-  const nothing = failed !== undefined && ![...outcomes.values()].some((outcome) => outcome.state === 'complete');
   return {
     series: [...given, ...silent],
     blind: blindness(input, byTarget),
-    error: nothing ? failed.error : null,
+    error: [...outcomes.values()].some((outcome) => outcome.state === 'complete') ? null : errorOf(input, results),
     asked: periods.size,
   };
+}
+
+/** Of a look that gave nothing: what ended a call, or what CloudWatch says of every metric there is. */
+function errorOf({ series, state }: PollInput, results: readonly BatchResult[]): unknown {
+  const failed = results.find((result) => result.error !== null);
+  if (failed !== undefined) return failed.error;
+  const refused = results.flatMap(({ outcomes }) => [...outcomes.values()]).find((one) => one.state === 'unseen');
+  // Metrics that are asked once more between two periods may all be missing while the others are well.
+  const all = series.every(({ id }) => (state.metrics.get(id) ?? UNKNOWN_METRIC).failure !== null);
+  return refused !== undefined && all ? refused.error : null;
 }
 
 async function readAll(
@@ -230,38 +238,6 @@ function settle(
   state.metrics.set(id, { watermark: span.to, seenEnd, failure: null, invalidAt: null });
 }
 
-function blindness(
-  { aws, targets, series, state, now, lookedUp }: PollInput,
-  byTarget: ReadonlyMap<string, readonly MetricSeries[]>,
-): readonly Blindness[] {
-  const stateOf = (one: MetricSeries): MetricState => state.metrics.get(one.id) ?? UNKNOWN_METRIC;
-  const failed = series.flatMap((one) => {
-    const { failure } = stateOf(one);
-    return failure === null ? [] : [{ series: one, failure }];
-  });
-  const silent = series.filter((one) => {
-    const { watermark, seenEnd, failure } = stateOf(one);
-    if (one.query.absence !== 'gap' || watermark === null || failure !== null) return false;
-    return seenEnd === null || now - seenEnd > LOOK_BACK_MS;
-  });
-  const nowhere = targets.flatMap((watched) => {
-    const { target, queries } = watched;
-    return queries
-      .filter((query) => {
-        const matters = query.absence === 'gap' || (query.absence === 'hot' && state.hot.has(target));
-        if (!matters || wildcards(query).length === 0 || !lookedUp(watched, query)) return false;
-        return !(byTarget.get(target) ?? []).some((one) => one.query === query);
-      })
-      .map((query) => ({ target, query }));
-  });
-  const clock = clockBlindness(state.aheadMs, [...byTarget.keys()]);
-  return [
-    ...failureBlindness(failed, series),
-    ...absenceBlindness([...silent, ...nowhere], aws.account.region),
-    ...clock,
-  ];
-}
-
 /** Whether a service was short of CPU or memory in what was just read; null when that was not seen. */
 function isHot(list: readonly MetricSeries[], outcomes: ReadonlyMap<string, Outcome>): boolean | null {
   const points = list
@@ -269,11 +245,4 @@ function isHot(list: readonly MetricSeries[], outcomes: ReadonlyMap<string, Outc
     .map((one) => ({ one, read: completePoints(one, outcomes) }));
   if (points.length === 0 || points.every(({ read }) => read === null)) return null;
   return points.some(({ one, read }) => read?.values.some((value) => value * one.query.scale >= HOT) === true);
-}
-
-function clockBlindness(aheadMs: number, targets: readonly string[]): readonly Blindness[] {
-  if (aheadMs <= 0) return [];
-  const seconds = Math.ceil(aheadMs / 1000);
-  const detail = `CloudWatch has values of ${seconds} s in the future: the clock of this machine is behind`;
-  return targets.map((target) => ({ target, check: CHECK, because: 'error', detail, grant: CLOCK_GRANT }));
 }

@@ -365,9 +365,10 @@ describe('what is not seen', () => {
 
   test('is one line for a target when all of it failed, and names its signals when a part did', () => {
     const failed = series.map((one) => ({ series: one, failure }));
-    expect(failureBlindness(failed, series)).toEqual([{ target: 'api', check: 'cloudwatch', ...failure }]);
+    const all = { target: 'api', check: 'cloudwatch', ...failure, signals: ['requests', 'errors', 'cpu'] };
+    expect(failureBlindness(failed, series)).toEqual([all]);
     expect(failureBlindness(failed.slice(0, 2), series)).toEqual([
-      { target: 'api', check: 'cloudwatch', ...failure, detail: `${failure.detail}: requests, errors` },
+      { ...all, detail: `${failure.detail}: requests, errors`, signals: ['requests', 'errors'] },
     ]);
   });
 
@@ -386,6 +387,7 @@ describe('what is not seen', () => {
       because: 'no_data',
       detail: `AWS/ApplicationELB (LoadBalancer=${alb.loadBalancer}, TargetGroup=${alb.targetGroup}) had no data in 3 h: RequestCount, TargetResponseTime`,
       grant: 'check the load balancer and the target group (ends of their ARNs), and the region us-east-1',
+      signals: ['requests', 'latency_p95'],
     });
     expect(task?.grant).toBe(
       'aws ecs update-cluster-settings --cluster rastup-prod --settings name=containerInsights,value=enhanced',
@@ -399,6 +401,13 @@ describe('what is not seen', () => {
 });
 
 describe('a snapshot', () => {
+  const HERE = 'us-east-1 ';
+
+  test('of another account or region is not taken: what was seen there says nothing here', () => {
+    expect(readState(saveState(createState(), 'eu-west-1 '), HERE)).toBeNull();
+    expect(readState(saveState(createState(), HERE), HERE)).not.toBeNull();
+  });
+
   test('keeps watermarks, silence and periods, and nothing of failures', () => {
     const state = createState();
     const failure = { because: 'error' as const, detail: 'x', grant: null };
@@ -406,7 +415,7 @@ describe('a snapshot', () => {
     state.metrics.set('m2', { watermark: null, seenEnd: null, failure, invalidAt: null });
     state.requestsEnd.set('api', 120_000);
     state.multiples.set('key', 5);
-    const restored = readState(saveState(state));
+    const restored = readState(saveState(state, HERE), HERE);
     expect(restored?.metrics.get('m1')).toEqual({ watermark: 60_000, seenEnd: 30_000, failure: null, invalidAt: null });
     expect(restored?.metrics.get('m2')).toEqual(UNKNOWN_METRIC);
     expect(restored?.requestsEnd.get('api')).toBe(120_000);
@@ -419,12 +428,12 @@ describe('a snapshot', () => {
     ['a list', '[]'],
     ['parts of another form', '{"version":1,"metrics":[],"requestsEnd":{},"multiples":{}}'],
   ])('that is %s is not taken', (_what, text) => {
-    expect(readState(new TextEncoder().encode(text))).toBeNull();
+    expect(readState(new TextEncoder().encode(text), HERE)).toBeNull();
   });
 
   test('entries that are not readable are left out', () => {
     const text = '{"version":1,"metrics":{"a":"x","b":[-1,"y"]},"requestsEnd":{"t":null},"multiples":{"k":7}}';
-    const state = readState(new TextEncoder().encode(text));
+    const state = readState(new TextEncoder().encode(text), HERE);
     expect(state?.metrics.get('b')).toEqual(UNKNOWN_METRIC);
     expect([state?.metrics.size, state?.requestsEnd.size, state?.multiples.size]).toEqual([1, 0, 0]);
   });

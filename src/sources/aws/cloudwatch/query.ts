@@ -24,7 +24,7 @@ export interface SignalQuery {
   readonly samples: readonly string[] | null;
   /** Values below it mean that the figure is not known (ReplicaLag is −1 then). */
   readonly atLeast: number | null;
-  /** What it means when CloudWatch has had nothing for hours. `hot`: a gap only while the service is short of CPU or memory. */
+  /** What it means when CloudWatch has had nothing for hours. `hot`: needed only while the service is short of CPU or memory. */
   readonly absence: 'gap' | 'normal' | 'hot';
 }
 

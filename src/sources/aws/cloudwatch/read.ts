@@ -4,11 +4,14 @@
  */
 
 import type { GetMetricDataCommandOutput, MetricDataResult } from '@aws-sdk/client-cloudwatch';
+import { RunbookdError } from '../../../model/errors.ts';
 import type { EpochMs } from '../../../model/glossary.ts';
+import { impossible } from '../../plausible.ts';
 import type { Aws } from '../calls.ts';
 import { AwsCause, accountLabel, redactAws } from '../errors.ts';
 import { type AwsFailure, failureOf } from '../failure.ts';
 import { type Batch, batchInput } from './plan.ts';
+import type { MetricSeries } from './query.ts';
 
 /** Points of one metric, oldest first, unscaled. */
 export interface Points {
@@ -21,6 +24,7 @@ export type Outcome =
   | {
       readonly state: 'unseen';
       readonly failure: AwsFailure;
+      readonly error: unknown;
       /** CloudWatch does not take this very query: a statistic that there is none of, a malformed name. */
       readonly invalid: boolean;
     };
@@ -40,12 +44,15 @@ const MAX_PAGES = 20;
 const MAX_HALVING_CALLS = 40;
 
 const NEVER = Number.NEGATIVE_INFINITY;
+const AHEAD_MS = 24 * 60 * 60_000;
 
 interface Growing {
   readonly times: EpochMs[];
   readonly values: number[];
   status: string;
   message: string;
+  /** What makes it no answer of CloudWatch; null for nothing. */
+  wrong: string | null;
 }
 
 /**
@@ -63,7 +70,8 @@ async function readOrHalve(aws: Aws, batch: Batch, signal: AbortSignal, left: { 
   if (left.calls < 0 && batch.series.length > 1) return result;
   const [only] = batch.series;
   if (batch.series.length === 1 && only !== undefined) {
-    const outcome: Outcome = { state: 'unseen', failure: failureOf(result.error), invalid: true };
+    const { error } = result;
+    const outcome: Outcome = { state: 'unseen', failure: failureOf(error), error, invalid: true };
     return { outcomes: new Map([[only.id, outcome]]), error: null, newestAt: result.newestAt };
   }
   const middle = Math.ceil(batch.series.length / 2);
@@ -102,33 +110,65 @@ async function readPages(aws: Aws, batch: Batch, signal: AbortSignal): Promise<B
   }
   const outcomes = new Map<string, Outcome>();
   let newestAt = NEVER;
-  for (const { id } of batch.series) {
+  for (const series of batch.series) {
+    const { id } = series;
     const one = found.get(id);
-    // While pages are missing a metric of an earlier page may have more points on a later one, unless it said complete.
-    if (one?.status === 'Complete') {
+    const wrong = one === undefined ? null : (one.wrong ?? wrongIn(one, series, batch));
+    if (wrong !== null) {
+      const why = new RunbookdError('AWS_FAILED', [accountLabel(aws.account), 'cloudwatch:GetMetricData', wrong]);
+      outcomes.set(id, { state: 'unseen', failure: failureOf(why), error: why, invalid: false });
+    } else if (one?.status === 'Complete') {
+      // While pages are missing a metric of an earlier page may have more points on a later one, unless it said complete.
       newestAt = one.times.reduce((newest, at) => Math.max(newest, at), newestAt);
       outcomes.set(id, { state: 'complete', points: inOrder(one, batch) });
     } else {
-      const failure = error === null ? statusFailure(aws, one) : failureOf(error);
-      outcomes.set(id, { state: 'unseen', failure, invalid: false });
+      const why = error ?? statusError(aws, one);
+      outcomes.set(id, { state: 'unseen', failure: failureOf(why), error: why, invalid: false });
     }
   }
   return { outcomes, error, newestAt };
 }
 
 function take(found: Map<string, Growing>, result: MetricDataResult): void {
-  const { Id: id, Timestamps: times = [], Values: values = [] } = result;
+  const { Id: id, Timestamps, Values, StatusCode, Messages } = result;
   if (id === undefined) return;
-  const one = found.get(id) ?? { times: [], values: [], status: '', message: '' };
-  times.forEach((at, i) => {
-    const value = values[i];
-    if (value === undefined || !Number.isFinite(value)) return;
-    one.times.push(at.getTime());
-    one.values.push(value);
-  });
-  one.status = result.StatusCode ?? '';
-  one.message = result.Messages?.map(({ Code, Value }) => `${Code ?? ''} ${Value ?? ''}`.trim()).join('; ') ?? '';
+  const one = found.get(id) ?? { times: [], values: [], status: '', message: '', wrong: null };
   found.set(id, one);
+  const [times, values]: readonly unknown[] = [Timestamps ?? [], Values ?? []];
+  // A value that is left out would be a hole, and holes may mean zero.
+  if (!Array.isArray(times) || !Array.isArray(values) || times.length !== values.length) {
+    one.wrong = 'a metric has not as many values as times';
+    return;
+  }
+  for (const [index, at] of (times as readonly unknown[]).entries()) {
+    const value: unknown = values[index];
+    if (!(at instanceof Date) || !Number.isFinite(at.getTime()) || !Number.isFinite(value)) {
+      one.wrong = 'a metric has a time or a value that is none';
+      return;
+    }
+    one.times.push(at.getTime());
+    one.values.push(value as number);
+  }
+  one.status = StatusCode ?? '';
+  const messages: unknown = Messages ?? [];
+  one.message = Array.isArray(messages)
+    ? messages.map((each) => `${each?.Code ?? ''} ${each?.Value ?? ''}`.trim()).join('; ')
+    : '';
+}
+
+/** What cannot be: times that were not asked for, values that such a metric never has. Null for nothing. */
+function wrongIn({ times, values }: Growing, { query }: MetricSeries, { span, periodMs }: Batch): string | null {
+  const { signal, unit, scale, metric, atLeast } = query;
+  for (const [index, at] of times.entries()) {
+    // What lies shortly after the end is of a clock that is behind, which is told elsewhere; it is left out.
+    const asked = at >= span.from - periodMs && at < span.to + AHEAD_MS && (at - span.from) % periodMs === 0;
+    if (!asked) return `${metric} has a value at a time that was not asked for`;
+    const value = values[index]!;
+    const unknown = atLeast !== null && value < atLeast;
+    const why = unknown ? null : impossible(signal, unit, value * scale);
+    if (why !== null) return `${metric} gives ${signal} of ${why}`;
+  }
+  return null;
 }
 
 /** Oldest first and each time once, within what was asked for: pages and endpoints may have another order. */
@@ -143,12 +183,15 @@ function inOrder({ times, values }: Growing, { span }: Batch): Points {
   return { times: kept.map((i) => times[i]!), values: kept.map((i) => values[i]!) };
 }
 
-function statusFailure(aws: Aws, one: Growing | undefined): AwsFailure {
+/** Of a metric that an answer does not give, though the call went through. */
+function statusError(aws: Aws, one: Growing | undefined): RunbookdError {
   const label = accountLabel(aws.account);
+  const action = 'cloudwatch:GetMetricData';
   const status = one?.status ?? '';
   const words = redactAws(one?.message ?? '');
   const said = status === '' ? 'does not mention a metric' : `says ${status} of a metric`;
-  const detail = `${label}: GetMetricData ${said}${words === '' ? '' : ` (${words})`}`;
-  if (status === 'Forbidden') return { because: 'denied', detail, grant: 'iam: allow cloudwatch:GetMetricData' };
-  return { because: 'error', detail, grant: null };
+  const cause = new AwsCause(action, status, null, words);
+  const why = `${said}${words === '' ? '' : ` (${words})`}`;
+  if (status === 'Forbidden') return new RunbookdError('AWS_DENIED', [label, `${action} (${why})`], cause);
+  return new RunbookdError('AWS_FAILED', [label, action, `CloudWatch ${why}`], cause);
 }

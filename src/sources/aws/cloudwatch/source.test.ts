@@ -114,12 +114,16 @@ beforeEach(() => {
   world = {
     value: base,
     status: () => 'Complete',
-    metrics: (body) =>
-      body['MetricName'] === 'RequestCount'
+    metrics: (body) => {
+      if (/^Task/.test(String(body['MetricName']))) {
+        return [named({ ClusterName: 'rastup-prod', ServiceName: 'api-service', TaskId: 't1' })];
+      }
+      return body['MetricName'] === 'RequestCount'
         ? ['us-east-1a', 'us-east-1b'].map((AvailabilityZone) =>
             named({ LoadBalancer: alb.loadBalancer, TargetGroup: alb.targetGroup, AvailabilityZone }),
           )
-        : [],
+        : [];
+    },
     fail: () => null,
     pageSize: 500,
   };
@@ -303,22 +307,70 @@ describe('dimensions with *', () => {
   });
 });
 
+test('what comes anew is read far back, and proves nothing of what was not read so far back with it', async () => {
+  const bind = { namespace: 'Rastup/Api', metric: 'Requests', stat: 'Sum', labels: {}, scale: 1, sparse: true };
+  const queries = [...api.queries, ...bindingQueries('endpoint_requests', { ...bind, dimensions: { Endpoint: '*' } })];
+  const listed = world.metrics;
+  const source = sourceOf([{ ...api, queries }]);
+  world.value = (metric) => (metric === 'HTTPCode_Target_5XX_Count' ? 7 : base(metric));
+  await poll(source, T0);
+  world.metrics = (body) => (body['MetricName'] === 'Requests' ? [named({ Endpoint: '/new' })] : listed(body));
+  const { series } = await poll(source, T0 + 11 * MINUTE);
+  expect(find(series, 'endpoint_requests', { Endpoint: '/new' })?.times.length).toBeGreaterThanOrEqual(180);
+  expect(new Set(find(series, 'errors')?.values)).toEqual(new Set([7]));
+});
+
 describe('what is not there', () => {
-  test('for three hours is a gap that says what to check; counters of errors and metrics by task are not missed', async () => {
+  test('for three hours is a gap that says what to check; counters of errors are not missed', async () => {
     world.value = (metric) => (/CPU|Memory/.test(metric) ? base(metric) : null);
-    world.metrics = () => [];
     const { blind } = await poll(sourceOf([api]), T0);
     expect(blind).toHaveLength(1);
     expect(blind[0]).toMatchObject({ target: 'api', check: 'cloudwatch', because: 'no_data' });
     expect(blind[0]?.detail).toMatch(/RequestCount, TargetResponseTime, HealthyHostCount, UnHealthyHostCount$/);
+    expect(blind[0]?.signals).toContain('latency_p95');
   });
 
-  test('metrics by task are missed while the service is short of CPU', async () => {
+  test('metrics by task are worth having, and needed while the service is short of CPU', async () => {
+    const listed = world.metrics;
+    world.metrics = (body) => (/^Task/.test(String(body['MetricName'])) ? [] : listed(body));
+    const grant = expect.stringContaining('containerInsights,value=enhanced');
+    const source = sourceOf([api]);
+    const gap = { because: 'no_data', grant, signals: ['task_cpu', 'task_memory'] };
+    expect((await poll(source, T0)).blind).toEqual([expect.objectContaining({ ...gap, optional: true })]);
     world.value = (metric) => (metric === 'CPUUtilization' ? 95 : base(metric));
-    const { blind } = await poll(sourceOf([api]), T0);
-    expect(blind).toMatchObject([
-      { because: 'no_data', grant: expect.stringContaining('containerInsights,value=enhanced') },
-    ]);
+    const { blind } = await poll(source, T0 + MINUTE);
+    expect(blind).toMatchObject([gap]);
+    expect(blind[0]?.optional).toBeUndefined();
+  });
+
+  test.each<[number, RegExp | null, string]>([
+    [600, null, 'in time'],
+    [
+      660,
+      /^AWS\/ECS .* has nothing newer than 13:49:00 UTC, 11 min 30 s ago: CPUUtilization, MemoryUtilization$/,
+      'late',
+    ],
+  ])('as late as %i s is a gap with the setting that waits for it, and no silence', async (late, expected, _what) => {
+    const source = sourceOf([api], { settleSeconds: 400 });
+    const before = T0 - 15 * MINUTE;
+    await poll(source, before);
+    world.value = (metric, at) =>
+      (metric !== 'CPUUtilization' && metric !== 'MemoryUtilization') || at < T0 / 1000 - late - 60
+        ? base(metric)
+        : null;
+    const { blind } = await poll(source, T0);
+    if (expected === null) return expect(blind).toEqual([]);
+    expect(blind).toMatchObject([{ because: 'no_data', grant: expect.stringContaining('aws.settleSeconds: 720') }]);
+    expect(blind[0]?.detail).toMatch(expected);
+    world.value = base;
+    expect((await poll(source, T0 + MINUTE)).blind).toEqual([]);
+  });
+
+  test('requests that stopped are no values that are late', async () => {
+    const source = sourceOf([api]);
+    await poll(source, T0);
+    world.value = (metric) => (/^(Request|TargetResponse)/.test(metric) ? null : base(metric));
+    expect((await poll(source, T0 + 30 * MINUTE)).blind).toEqual([]);
   });
 
   test('an idle dead-letter queue and an idle consumer are no gap', async () => {
@@ -401,6 +453,63 @@ describe('failures', () => {
     const { blind: still } = await poll(source, T0 + MINUTE);
     expect(still).toEqual(blind);
     expect(wire.requests.slice(before).some(({ body }) => JSON.stringify(body).includes('p101'))).toBe(false);
+  });
+
+  test('a look of which CloudWatch gives no metric at all rejects with what it says', async () => {
+    const source = sourceOf([api]);
+    await poll(source, T0);
+    world.status = () => 'InternalError';
+    const error = await rejection(poll(source, T0 + MINUTE));
+    expect(error).toMatchObject({ code: 'AWS_FAILED', message: expect.stringContaining('says InternalError') });
+    world.status = () => 'Forbidden';
+    expect((await rejection(poll(source, T0 + 2 * MINUTE))).code).toBe('AWS_DENIED');
+    world.status = () => 'Complete';
+    expect((await poll(source, T0 + 3 * MINUTE)).blind).toEqual([]);
+  });
+
+  test('of what is asked once more between two periods do not make the others unread', async () => {
+    const source = sourceOf([api]);
+    world.status = (metric) => (metric === 'CPUUtilization' ? 'PartialData' : 'Complete');
+    await poll(source, T0);
+    const { blind } = await poll(source, T0 + 15_000);
+    expect(blind).toMatchObject([{ signals: ['cpu', 'cpu_max'] }]);
+  });
+
+  test('of a look at wildcards that were found before say that what comes anew is not found', async () => {
+    const source = sourceOf([api]);
+    await poll(source, T0);
+    world.fail = ({ operation }) => (operation === 'ListMetrics' ? wireError('AccessDeniedException') : null);
+    const { series, blind } = await poll(source, T0 + 11 * MINUTE);
+    expect(find(series, 'zone_requests', { zone: 'us-east-1a' })).toBeDefined();
+    expect(blind).toMatchObject([
+      {
+        grant: 'iam: allow cloudwatch:ListMetrics',
+        detail: expect.stringMatching(/zone_requests, zone_errors, .*; only what was found before is read$/),
+        signals: ['zone_requests', 'zone_errors', 'task_cpu', 'task_memory'],
+      },
+    ]);
+    world.fail = () => null;
+    expect((await poll(source, T0 + 12 * MINUTE)).blind).toEqual([]);
+  });
+
+  test.each([
+    [600_000, 'behind'],
+    [-600_000, 'ahead of'],
+  ])('a clock that is off by %i ms is a gap of every target, and no lateness', async (aheadMs, words) => {
+    const source = sourceOf([api]);
+    await poll(source, T0);
+    wire.aheadMs = aheadMs;
+    // The clock of AWS is the one that the values are by.
+    world.value = (metric, at) => (at < T0 / 1000 + aheadMs / 1000 ? base(metric) : null);
+    const { blind } = await poll(source, T0 + MINUTE);
+    wire.aheadMs = 0;
+    expect(blind).toMatchObject([{ target: 'api', grant: expect.stringContaining('set the clock') }]);
+    expect(blind[0]?.detail).toMatch(
+      new RegExp(`^the clock of this machine is (10 min|9 min 59 s|10 min 1 s) ${words} that of AWS`),
+    );
+    await poll(source, T0 + 2 * MINUTE);
+    world.value = base;
+    expect((await poll(source, T0 + 3 * MINUTE)).blind).toEqual([]);
   });
 
   test('values of the future name the clock', async () => {

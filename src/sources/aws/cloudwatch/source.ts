@@ -48,6 +48,7 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
   const { name, aws, targets, budgetUsdPerMonth, pollSeconds, log } = options;
   const periodMs = options.periodSeconds * 1000;
   const settleMs = options.settleSeconds * 1000;
+  const place = `${aws.account.region} ${aws.account.roleArn ?? ''}`;
   const discovery = createDiscovery(aws, log);
   let state = createState();
   let blind: readonly Blindness[] = [];
@@ -150,10 +151,10 @@ export function createCloudWatchSource(options: CloudWatchOptions): CloudWatchSo
       because: 'unsupported',
       detail: `${name} answers no questions`,
     }),
-    snapshot: () => saveState(state),
+    snapshot: () => saveState(state, place),
     restore: (bytes) => {
-      const saved = readState(bytes);
-      if (saved === null) log.warn({ source: name }, 'snapshot is not readable, starting without history');
+      const saved = readState(bytes, place);
+      if (saved === null) log.warn({ source: name }, 'snapshot is not readable here, starting without history');
       else state = saved;
     },
     // The clients are closed by who made them: other sources use them too.

@@ -42,15 +42,16 @@ export function forgetOthers(state: PollState, ids: ReadonlySet<string>, keys: R
 
 const VERSION = 1;
 
-export function saveState(state: PollState): Uint8Array {
+/** @param place account and region: elsewhere, what was seen here says nothing */
+export function saveState(state: PollState, place: string): Uint8Array {
   const metrics = Object.fromEntries([...state.metrics].map(([id, one]) => [id, [one.watermark, one.seenEnd]]));
   const requestsEnd = Object.fromEntries(state.requestsEnd);
   const multiples = Object.fromEntries(state.multiples);
-  return new TextEncoder().encode(JSON.stringify({ version: VERSION, metrics, requestsEnd, multiples }));
+  return new TextEncoder().encode(JSON.stringify({ version: VERSION, place, metrics, requestsEnd, multiples }));
 }
 
-/** Null when it is not a state of ours; single entries that are not readable are left out. */
-export function readState(bytes: Uint8Array): PollState | null {
+/** Null when it is not a state of ours and of that place; single entries that are not readable are left out. */
+export function readState(bytes: Uint8Array, place: string): PollState | null {
   const record = (value: unknown): value is Readonly<Record<string, unknown>> =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
   const time = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
@@ -61,6 +62,8 @@ export function readState(bytes: Uint8Array): PollState | null {
     return null;
   }
   if (!record(saved) || saved['version'] !== VERSION) return null;
+  // Before it was noted there was one place.
+  if ((saved['place'] ?? place) !== place) return null;
   const { metrics, requestsEnd, multiples } = saved;
   if (!record(metrics) || !record(requestsEnd) || !record(multiples)) return null;
   const state = createState();

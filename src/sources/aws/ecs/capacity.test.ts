@@ -118,7 +118,10 @@ test('without instances a group is named only when ECS manages it and it is the 
 test('groups that may not be read leave the room as it is', async () => {
   const aws = cluster([instance('i-1', 1024, 4096)], []);
   aws.denied.add('autoscaling:DescribeAutoScalingGroups');
-  expect(await capacityAnswer(aws, question, signal)).toMatchObject({ fitting: 1, autoScalingGroup: null });
+  const unseen: unknown[] = [];
+  const answer = await capacityAnswer(aws, question, signal, (error) => unseen.push(error));
+  expect(answer).toMatchObject({ fitting: 1, autoScalingGroup: null });
+  expect(unseen).toMatchObject([{ code: 'AWS_DENIED' }]);
   aws.denied.add('ecs:ListContainerInstances');
   await expect(capacityAnswer(aws, question, signal)).rejects.toMatchObject({ code: 'AWS_DENIED' });
 });

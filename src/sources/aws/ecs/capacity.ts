@@ -8,6 +8,7 @@ import type { ContainerInstance } from '@aws-sdk/client-ecs';
 import type { EcsCapacityAnswer } from '../../../model/aws.ts';
 import type { EpochMs } from '../../../model/glossary.ts';
 import type { Window } from '../../../model/question.ts';
+import type { OnUnseen } from '../alb/targets.ts';
 import type { Aws } from '../calls.ts';
 import { redactAws } from '../errors.ts';
 import { lacksOf } from './event-kind.ts';
@@ -28,10 +29,16 @@ export interface CapacityQuestion {
   readonly now: EpochMs;
 }
 
+/**
+ * Rejects as `Aws.call` does; the Auto Scaling group is null where it may not be read.
+ *
+ * @param onUnseen is told why it is null then
+ */
 export async function capacityAnswer(
   aws: Aws,
   { cluster, facts, size, window, now }: CapacityQuestion,
   signal: AbortSignal,
+  onUnseen: OnUnseen = () => undefined,
 ): Promise<EcsCapacityAnswer> {
   const need = { cpuUnits: size?.cpuUnits ?? null, memoryMiB: size?.memoryMiB ?? null };
   const placementFailures = facts.events
@@ -61,6 +68,7 @@ export async function capacityAnswer(
   const instances = ofProviders(await containerInstances(aws, cluster, signal), facts);
   const autoScalingGroup = await groupAnswer(aws, cluster, instances.list, now, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
+    onUnseen(error);
     return null;
   });
   return {

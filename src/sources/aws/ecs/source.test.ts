@@ -399,6 +399,41 @@ test('tasks that may not be listed are unseen and not uncrashed, the counts go o
   expect((await source.poll('ecs', T + 2 * MINUTE, signal)).blind).toEqual([]);
 });
 
+test('a look that failed when one was called for leaves crashes unknown, and is made up for at once', async () => {
+  const { aws, api } = steady();
+  const source = open(aws);
+  expect(latest(await source.poll('ecs', T, signal), 'crashed_tasks')).toBe(0);
+  const list = aws.handlers['ecs:ListTasks']!;
+  aws.handlers['ecs:ListTasks'] = () => {
+    throw new RunbookdError('AWS_THROTTLED', ['AWS us-east-1', 'ecs:ListTasks']);
+  };
+  api.tasks = [stopped(task('a1', 'api:511', '511', T - DAY), T + 5_000), task('a2', 'api:511', '511', T - DAY)];
+  const started = event(T + 10_000, '(service api-service) has started 1 tasks: (task c1).');
+  api.service = { ...api.service, runningCount: 1, events: [started] };
+  const blind = await source.poll('ecs', T + 15_000, signal);
+  expect(latest(blind, 'running_tasks')).toBe(1);
+  expect(latest(blind, 'crashed_tasks')).toBeUndefined();
+  expect(blind.blind).toMatchObject([{ check: 'ecs tasks', signals: ['crashed_tasks'] }]);
+  aws.handlers['ecs:ListTasks'] = list;
+  const well = await source.poll('ecs', T + 30_000, signal);
+  expect(latest(well, 'crashed_tasks')).toBe(1);
+  expect(well.blind).toEqual([]);
+});
+
+test('what became of a failed deployment is blind while it may not be asked, in the poll and in the answer', async () => {
+  const { aws, api } = steady();
+  aws.denied.add('ecs:ListServiceDeployments');
+  // Of the deployment there is nothing left but that it failed.
+  api.service.events = [event(T - 20 * MINUTE, FAILED)];
+  const source = open(aws);
+  const grant = 'iam: allow ecs:ListServiceDeployments';
+  expect((await source.poll('ecs', T, signal)).blind).toMatchObject([{ check: 'ecs rollbacks', grant }]);
+  expect(await ask(source, 'ecs.service', T + 20_000)).toMatchObject({ state: 'answered', unseen: [{ grant }] });
+  aws.denied.clear();
+  aws.handlers['ecs:ListServiceDeployments'] = () => ({ serviceDeployments: [] });
+  expect((await source.poll('ecs', T + 2 * MINUTE, signal)).blind).toEqual([]);
+});
+
 test.each([
   ['MISSING', null],
   ['INACTIVE', 'INACTIVE'],
@@ -512,6 +547,10 @@ test('of a task definition only the stop timeout is taken, and only where that i
     taskDefinition: { containerDefinitions: [{ name: 'api', stopTimeout: 120, environment }] },
   });
   const source = open(aws, { taskDefinitions: true });
+  aws.denied.add('ecs:DescribeTaskDefinition');
+  const unseen = [{ because: 'denied', grant: 'iam: allow ecs:DescribeTaskDefinition' }];
+  expect(await ask(source, 'ecs.service', T - MINUTE)).toMatchObject({ state: 'answered', unseen });
+  aws.denied.clear();
   const value = await seen(source, T);
   expect(value.stopTimeoutSeconds).toBe(120);
   expect(JSON.stringify(value) + new TextDecoder().decode(source.snapshot()!)).not.toContain('hunter2');

@@ -6,11 +6,11 @@
 import type { Logger } from 'pino';
 import { messageOf, RunbookdError } from '../../../model/errors.ts';
 import type { EpochMs } from '../../../model/glossary.ts';
-import type { Answer, Question, QuestionKind, QuestionTypes } from '../../../model/question.ts';
+import type { Answer, Question, QuestionKind, QuestionTypes, Unseen } from '../../../model/question.ts';
 import type { Source } from '../../../model/source.ts';
 import { createAlbReader } from '../alb/targets.ts';
 import type { Aws } from '../calls.ts';
-import { awsUnknown } from '../failure.ts';
+import { awsUnknown, failureOf } from '../failure.ts';
 import { capacityAnswer } from './capacity.ts';
 import { sourceOf } from './changes.ts';
 import { factsOf, type ServiceFacts } from './facts.ts';
@@ -95,7 +95,7 @@ export function createEcsSource(options: EcsSourceOptions): Source {
     }
   }
 
-  async function stopTimeout(facts: ServiceFacts, signal: AbortSignal): Promise<number | null> {
+  async function stopTimeout(facts: ServiceFacts, unseen: Unseen[], signal: AbortSignal): Promise<number | null> {
     if (!taskDefinitions || facts.version === '') return null;
     const { version } = facts;
     if (!stopTimeouts.has(version)) {
@@ -104,6 +104,7 @@ export function createEcsSource(options: EcsSourceOptions): Source {
       } catch (error) {
         if (signal.aborted) throw error;
         log.debug({ version, error: messageOf(error) }, 'task definition cannot be read');
+        unseen.push(failureOf(error));
         return null;
       }
     }
@@ -114,7 +115,11 @@ export function createEcsSource(options: EcsSourceOptions): Source {
     kind: K,
     value: Value<K> & { readonly at: EpochMs },
     source: string,
-  ): Answer => ({ state: 'answered', kind, value, at: value.at, source }) as Answer;
+    unseen: readonly Unseen[],
+  ): Answer => {
+    const rest = unseen.length === 0 ? {} : { unseen };
+    return { state: 'answered', kind, value, at: value.at, source, ...rest } as Answer;
+  };
 
   const serviceOf = (target: string): WatchedService => {
     const one = watched.get(target);
@@ -126,24 +131,29 @@ export function createEcsSource(options: EcsSourceOptions): Source {
     const one = serviceOf(target);
     const look = await freshFacts(one, now, signal);
     await freshTasks(one, look.facts, now, signal);
-    const timeout = await stopTimeout(look.facts, signal);
+    const unseen: Unseen[] = one.rollbacksBlind === null ? [] : [unseenOf(one.rollbacksBlind)];
+    const timeout = await stopTimeout(look.facts, unseen, signal);
     const value = serviceAnswer(one.name, look, one.memory, timeout, window, now);
-    return answered('ecs.service', value, sourceOf(one.name));
+    return answered('ecs.service', value, sourceOf(one.name), unseen);
   }
 
   async function answerCapacity({ target, window }: Question, now: EpochMs, signal: AbortSignal): Promise<Answer> {
     const one = serviceOf(target);
     const { facts } = await freshFacts(one, now, signal);
     const { cluster } = one.name;
+    const unseen: Unseen[] = [];
+    const onUnseen = (error: unknown): void => void unseen.push(failureOf(error));
     if (one.memory.size === null) {
       // What a task needs is known from tasks; without it the room is told all the same.
       await freshTasks(one, facts, now, signal).catch((error: unknown) => {
         if (signal.aborted) throw error;
+        onUnseen(error);
       });
     }
-    const value = await capacityAnswer(aws, { cluster, facts, size: one.memory.size, window, now }, signal);
+    const asked = { cluster, facts, size: one.memory.size, window, now };
+    const value = await capacityAnswer(aws, asked, signal, onUnseen);
     const source = value.onInstances ? `api: ecs:DescribeContainerInstances ${cluster}` : sourceOf(one.name);
-    return answered('ecs.capacity', value, source);
+    return answered('ecs.capacity', value, source, unseen);
   }
 
   async function answerTargets({ target }: Question, now: EpochMs, signal: AbortSignal): Promise<Answer> {
@@ -159,8 +169,10 @@ export function createEcsSource(options: EcsSourceOptions): Source {
       const grant = `set services.${target}.alb (loadBalancer, targetGroup)`;
       return { state: 'unknown', kind: 'alb.targets', because: 'not_configured', detail, grant };
     }
-    const value = await alb.targets(name, known, now, signal);
-    return answered('alb.targets', value, `api: elasticloadbalancing:DescribeTargetHealth ${value.targetGroup}`);
+    const unseen: Unseen[] = [];
+    const value = await alb.targets(name, known, now, signal, (error) => void unseen.push(failureOf(error)));
+    const source = `api: elasticloadbalancing:DescribeTargetHealth ${value.targetGroup}`;
+    return answered('alb.targets', value, source, unseen);
   }
 
   const answerers: Partial<Record<QuestionKind, typeof answerService>> = {
@@ -217,6 +229,8 @@ export function createEcsSource(options: EcsSourceOptions): Source {
     async close() {},
   };
 }
+
+const unseenOf = ({ because, detail, grant }: Unseen): Unseen => ({ because, detail, grant });
 
 const keyOf = ({ cluster, service }: { readonly cluster: string; readonly service: string }): string =>
   `${cluster}/${service}`;

@@ -30,6 +30,7 @@ const REFUSED_MS = 60_000;
 export const CRASHES_MS = 10 * 60_000;
 /** Tasks that were looked at longer ago say nothing of crashes: events that call for a look come within seconds. */
 const LOOK_GOOD_MS = 6 * 60_000;
+const SIGNALS = ECS_SIGNALS.map(({ signal }) => signal);
 
 export interface WatchedService {
   readonly name: ServiceName;
@@ -37,6 +38,8 @@ export interface WatchedService {
   /** Why the service, or its tasks, could not be seen at the last try. */
   blind: Blindness | null;
   tasksBlind: Blindness | null;
+  /** Why it is not known what became of a deployment that failed. */
+  rollbacksBlind: Blindness | null;
   /** Refused by itself, so it must not spoil the call for others. */
   refusedAt: EpochMs | null;
   tasksTriedAt: EpochMs | null;
@@ -49,6 +52,7 @@ export function watchedService(name: ServiceName): WatchedService {
     memory: emptyMemory(),
     blind: null,
     tasksBlind: null,
+    rollbacksBlind: null,
     refusedAt: null,
     tasksTriedAt: null,
     rollbacksAskedAt: null,
@@ -115,7 +119,7 @@ export function createEcsWatcher(
         return;
       }
       for (const one of batch) {
-        one.blind = awsBlindness(one.name.target, 'ecs service', error);
+        one.blind = { ...awsBlindness(one.name.target, 'ecs service', error), signals: SIGNALS };
         if (denied) one.refusedAt = now;
       }
     }
@@ -124,7 +128,7 @@ export function createEcsWatcher(
   function missing(name: ServiceName, reason: string): Blindness {
     const error = noService(aws, name.cluster, name.service, reason);
     const grant = `check services.${name.target}.ecs (cluster, service) and the region and account in aws`;
-    return { ...awsBlindness(name.target, 'ecs service', error), grant };
+    return { ...awsBlindness(name.target, 'ecs service', error), grant, signals: SIGNALS };
   }
 
   async function look(one: WatchedService, facts: ServiceFacts, now: EpochMs, signal: AbortSignal): Promise<void> {
@@ -134,14 +138,15 @@ export function createEcsWatcher(
       one.tasksBlind = null;
     } catch (error) {
       if (signal.aborted) throw error;
-      one.tasksBlind = awsBlindness(one.name.target, 'ecs tasks', error);
+      one.tasksBlind = { ...awsBlindness(one.name.target, 'ecs tasks', error), signals: ['crashed_tasks'] };
     }
   }
 
   /** Moving ones first, and among them the one that was looked at longest ago. */
   function toLookAt(seen: ReadonlyMap<WatchedService, ServiceFacts>, now: EpochMs): readonly WatchedService[] {
     const wanted = [...seen].flatMap(([one, facts]) => {
-      const reason = lookReason(one.memory, facts, now);
+      // A look that failed is made up for: until then nobody knows of crashes.
+      const reason = lookReason(one.memory, facts, now) ?? (one.tasksBlind === null ? null : 'due');
       const resting = one.tasksBlind?.because === 'denied' && Math.abs(now - (one.tasksTriedAt ?? 0)) < REFUSED_MS;
       return reason === null || resting ? [] : [{ one, reason }];
     });
@@ -183,7 +188,7 @@ export function createEcsWatcher(
     return [...deployments.changes, ...images.changes, ...desired];
   }
 
-  /** Only while a deployment failed and the events do not say what became of it; a refusal hides nothing else. */
+  /** Only while a deployment failed and the events do not say what became of it. */
   async function confirmRollbacks(
     one: WatchedService,
     facts: ServiceFacts,
@@ -191,14 +196,17 @@ export function createEcsWatcher(
     signal: AbortSignal,
   ): Promise<void> {
     const failures = unexplainedFailures(facts, one.memory.rollbacks, now);
+    if (failures.length === 0) one.rollbacksBlind = null;
     if (failures.length === 0 || Math.abs(now - (one.rollbacksAskedAt ?? 0)) < REFUSED_MS) return;
     one.rollbacksAskedAt = now;
     try {
       const context = { versions: versionsByDeployment(one.memory, facts), version: facts.version };
       const found = await askRollbacks(aws, one.name, failures, context, now, signal);
       one.memory.rollbacks = [...one.memory.rollbacks, ...found];
+      one.rollbacksBlind = null;
     } catch (error) {
       if (signal.aborted) throw error;
+      one.rollbacksBlind = awsBlindness(one.name.target, 'ecs rollbacks', error);
       log.debug({ target: one.name.target, error: messageOf(error) }, 'service deployments cannot be read');
     }
   }
@@ -216,13 +224,17 @@ export function createEcsWatcher(
     const { memory } = one;
     const rolling = inProgress(facts);
     const since = memory.deployments.find(({ id }) => id === rolling?.id)?.progressSince ?? rolling?.createdAt ?? now;
-    const looked = memory.lookedAt !== null && memory.lookedAt <= now && now - memory.lookedAt <= LOOK_GOOD_MS;
+    const looked =
+      one.tasksBlind === null &&
+      memory.lookedAt !== null &&
+      memory.lookedAt <= now &&
+      now - memory.lookedAt <= LOOK_GOOD_MS;
     const crashes = memory.stopped.filter((task) => isCrash(task) && task.stoppedAt > now - CRASHES_MS);
     return [
       point('running_tasks', facts.running),
       point('desired_tasks', facts.desired),
       point('pending_tasks', facts.pending),
-      // Tasks that cannot be seen have not not crashed.
+      // Tasks that cannot be seen have not not crashed: a look that failed was called for.
       ...(looked ? [point('crashed_tasks', crashes.length)] : []),
       point('deployment_seconds', rolling === undefined ? 0 : Math.max(0, now - since) / 1000),
       point('deployment_failed_tasks', rolling?.failed ?? 0),
@@ -241,7 +253,7 @@ export function createEcsWatcher(
         changes.push(...note(one, facts, now));
         series.push(...seriesOf(one, facts, now));
       }
-      const blind = watched.flatMap((one) => [one.blind, one.blind === null ? one.tasksBlind : null]);
+      const blind = watched.flatMap((one) => (one.blind === null ? [one.tasksBlind, one.rollbacksBlind] : [one.blind]));
       return { series, changes, blind: blind.filter((each) => each !== null) };
     },
   };

@@ -1,24 +1,45 @@
-/** Concurrency of Lambda functions that consume queues: what is reserved for them, and what the account has. */
+/**
+ * Lambda functions that consume queues: the concurrency that is reserved for them, what the account has, and whether an
+ * event source hands them the messages.
+ */
 
 import type { Logger } from 'pino';
-import { RunbookdError } from '../../../model/errors.ts';
-import type { Answer } from '../../../model/question.ts';
+import type { EventSourceMapping } from '../../../model/aws.ts';
+import { messageOf, RunbookdError } from '../../../model/errors.ts';
+import type { Answer, Unseen } from '../../../model/question.ts';
 import type { Source } from '../../../model/source.ts';
 import type { Aws } from '../calls.ts';
 import { accountLabel } from '../errors.ts';
-import { awsUnknown } from '../failure.ts';
+import { awsUnknown, failureOf } from '../failure.ts';
+import { eventSourcesOf } from './event-sources.ts';
 
 export interface LambdaSourceOptions {
   readonly name: string;
   readonly aws: Aws;
   /** The target is the queue that the function consumes. */
-  readonly functions: readonly { readonly target: string; readonly name: string }[];
+  readonly functions: readonly { readonly target: string; readonly name: string; readonly queue: string }[];
   readonly log: Logger;
 }
 
 /** Nothing is polled: CloudWatch has the signals. */
 export function createLambdaSource({ name, aws, functions, log }: LambdaSourceOptions): Source {
-  const byTarget = new Map(functions.map((one) => [one.target, one.name]));
+  const byTarget = new Map(functions.map((one) => [one.target, one]));
+
+  /** Null where they cannot be read: the limits are worth having without them. */
+  const eventSources = async (
+    of: LambdaSourceOptions['functions'][number],
+    unseen: Unseen[],
+    signal: AbortSignal,
+  ): Promise<readonly EventSourceMapping[] | null> => {
+    try {
+      return await eventSourcesOf(aws, of.name, of.queue, signal);
+    } catch (error) {
+      log.debug({ source: name, function: of.name, error: messageOf(error) }, 'event sources were not read');
+      unseen.push(failureOf(error));
+      return null;
+    }
+  };
+
   return {
     name,
     groups: [],
@@ -37,9 +58,11 @@ export function createLambdaSource({ name, aws, functions, log }: LambdaSourceOp
       }
       try {
         log.trace({ source: name, target }, 'answer');
-        const [reserved, account] = await Promise.all([
-          aws.call('lambda:GetFunctionConcurrency', { FunctionName: of }, signal),
+        const unseen: Unseen[] = [];
+        const [reserved, account, sources] = await Promise.all([
+          aws.call('lambda:GetFunctionConcurrency', { FunctionName: of.name }, signal),
           aws.call('lambda:GetAccountSettings', {}, signal),
+          eventSources(of, unseen, signal),
         ]);
         const { ConcurrentExecutions, UnreservedConcurrentExecutions } = account.AccountLimit ?? {};
         if (ConcurrentExecutions === undefined || UnreservedConcurrentExecutions === undefined) {
@@ -51,14 +74,16 @@ export function createLambdaSource({ name, aws, functions, log }: LambdaSourceOp
           kind,
           value: {
             at: now,
-            name: of,
+            name: of.name,
             // 0 is a limit as well: the function is switched off.
             reservedConcurrency: reserved.ReservedConcurrentExecutions ?? null,
             accountConcurrency: ConcurrentExecutions,
             accountUnreserved: UnreservedConcurrentExecutions,
+            eventSources: sources,
           },
           at: now,
-          source: `${of}: lambda:GetFunctionConcurrency, lambda:GetAccountSettings`,
+          source: `${of.name}: lambda:GetFunctionConcurrency, lambda:GetAccountSettings, lambda:ListEventSourceMappings`,
+          ...(unseen.length === 0 ? {} : { unseen }),
         };
       } catch (error) {
         return awsUnknown(kind, error);

@@ -31,6 +31,8 @@ export interface ReadResult {
   /** All events from the span's start to this time were read; null when not even that is known. */
   readonly readTo: EpochMs | null;
   readonly complete: boolean;
+  /** What ended the reading early; null when that was its end or its budget. */
+  readonly error: unknown;
 }
 
 /** Lines between two breaths of the event loop. */
@@ -51,7 +53,11 @@ export async function readEvents(
   let events = 0;
   let readTo: EpochMs | null = null;
   let nextToken: string | undefined;
-  const ended = (complete: boolean): ReadResult => ({ pages, events, readTo: complete ? span.to : readTo, complete });
+  const ended = (complete: boolean, error: unknown = null): ReadResult => ({
+    ...{ pages, events, readTo: complete ? span.to : readTo, complete },
+    // Our own deadline is the budget.
+    error: budget.signal.aborted ? null : error,
+  });
   do {
     let page: FilterLogEventsCommandOutput;
     try {
@@ -69,7 +75,7 @@ export async function readEvents(
       );
     } catch (error) {
       if (pages === 0) throw error;
-      return ended(false);
+      return ended(false, error);
     }
     pages += 1;
     for (const [at, event] of (page.events ?? []).entries()) {

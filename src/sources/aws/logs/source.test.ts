@@ -139,6 +139,16 @@ test('what cannot be read before the onset costs the comparison and not the answ
     return { events: [event(SINCE)] };
   });
   expect(logsOf(await answer)).toMatchObject({ count: 1, before: 0, beforeSeconds: 0, partial: true, from: SINCE });
+  expect(await answer).toMatchObject({ unseen: [{ because: 'error' }] });
+});
+
+test('a page that cannot be had ends the reading, and that is told', async () => {
+  const { answer } = ask(({ nextToken }) => {
+    if (nextToken !== undefined) throw new RunbookdError('AWS_THROTTLED', ['AWS', 'logs:FilterLogEvents']);
+    return { events: [event(SINCE)], nextToken: 'more' };
+  });
+  expect(logsOf(await answer)).toMatchObject({ count: 1, partial: true });
+  expect(await answer).toMatchObject({ unseen: [{ detail: expect.stringContaining('throttled') }, {}] });
 });
 
 test.each([

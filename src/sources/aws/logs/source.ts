@@ -5,13 +5,12 @@
 
 import type { Logger } from 'pino';
 import type { LogErrorsAnswer } from '../../../model/aws.ts';
-import type { EpochMs } from '../../../model/glossary.ts';
-import type { Answer, Question } from '../../../model/question.ts';
+import type { Answer, Question, Unseen } from '../../../model/question.ts';
 import type { Source } from '../../../model/source.ts';
 import type { Aws } from '../calls.ts';
-import { awsUnknown } from '../failure.ts';
+import { awsUnknown, failureOf } from '../failure.ts';
 import { createDigest } from './digest.ts';
-import { readEvents } from './read.ts';
+import { type ReadResult, readEvents } from './read.ts';
 
 export interface LogsSourceOptions {
   readonly name: string;
@@ -65,6 +64,7 @@ export function createLogsSource({ name, aws, services, log }: LogsSourceOptions
   const read = async (
     { window, params }: Question<'logs.errors'>,
     { group, filter }: LogsSourceOptions['services'][number],
+    unseen: Unseen[],
     signal: AbortSignal,
   ): Promise<LogErrorsAnswer> => {
     const since = Math.floor(Math.min(Math.max(params.since, window.from), window.to));
@@ -84,11 +84,12 @@ export function createLogsSource({ name, aws, services, log }: LogsSourceOptions
       digest.add(event, 'after');
     });
     const readTo = after.readTo ?? since;
+    if (after.error !== null) unseen.push(failureOf(after.error));
 
     const wanted = Math.max(readTo - since, LEAST_BEFORE_MS);
     const from = Math.max(Math.ceil(window.from), since - wanted);
-    let before = { readTo: null as EpochMs | null, complete: true };
-    if (from < since && limit.signal.aborted) before = { readTo: null, complete: false };
+    let before: Pick<ReadResult, 'readTo' | 'complete' | 'error'> = { readTo: null, complete: true, error: null };
+    if (from < since && limit.signal.aborted) before = { readTo: null, complete: false, error: null };
     else if (from < since) {
       const budget = {
         pages: PAGES - after.pages,
@@ -102,9 +103,10 @@ export function createLogsSource({ name, aws, services, log }: LogsSourceOptions
         });
       } catch (error) {
         log.debug({ source: name, group, error: String(error) }, 'log messages before the onset were not read');
-        before = { readTo: null, complete: false };
+        before = { readTo: null, complete: false, error };
       }
     }
+    if (before.error !== null) unseen.push(failureOf(before.error));
     const beforeMs = before.readTo === null ? 0 : Math.max(0, before.readTo + 1 - from);
     const beforeSeconds = from < since ? beforeMs / 1000 : 0;
     return {
@@ -134,8 +136,10 @@ export function createLogsSource({ name, aws, services, log }: LogsSourceOptions
         };
       }
       try {
-        const value = await read(question as Question<'logs.errors'>, service, signal);
-        return { state: 'answered', kind, value, at: now, source: `${service.group}: logs:FilterLogEvents` };
+        const unseen: Unseen[] = [];
+        const value = await read(question as Question<'logs.errors'>, service, unseen, signal);
+        const source = `${service.group}: logs:FilterLogEvents`;
+        return { state: 'answered', kind, value, at: now, source, ...(unseen.length === 0 ? {} : { unseen }) };
       } catch (error) {
         return awsUnknown(kind, error);
       }

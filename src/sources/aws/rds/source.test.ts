@@ -158,6 +158,21 @@ test('each part that is denied is blind by itself, with the right that is missin
   ]);
 });
 
+test('an instance whose events may not be read is answered, and the events are told to be missing', async () => {
+  const { source } = open({ ...WELL, 'rds:DescribeEvents': denied('rds:DescribeEvents') });
+  const question = {
+    kind: 'rds.instance',
+    target: 'main-db',
+    window: { from: NOW - MINUTE, to: NOW },
+    params: {},
+  } as const;
+  expect(await source.answer(question, NOW, signal)).toMatchObject({
+    state: 'answered',
+    value: { status: 'available', events: [] },
+    unseen: [{ because: 'denied' }],
+  });
+});
+
 test('a group that AWS does not show has lost no rule', async () => {
   const { source, set } = open(WELL);
   await source.poll('rds', NOW, signal);

@@ -183,7 +183,7 @@ export function createRdsSource(options: RdsSourceOptions): Source {
       ),
     ]);
     seeStatus(database, described, now);
-    // The status is worth having without the events; the ledger says that they were not read.
+    // The status is worth having without the events.
     const read = 'because' in events ? [] : events;
     const source = 'because' in events ? `events not read: ${events.because}` : 'rds:DescribeEvents';
     return {
@@ -192,6 +192,7 @@ export function createRdsSource(options: RdsSourceOptions): Source {
       value: { at: now, ...factsOf(described), instance: database.instance, events: read.slice(0, MAX_EVENTS) },
       at: now,
       source: `${database.instance}: rds:DescribeDBInstances, ${source}`,
+      ...('because' in events ? { unseen: [events] } : {}),
     };
   };
 

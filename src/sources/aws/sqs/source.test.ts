@@ -93,6 +93,7 @@ test('the configured dead-letter queue goes before the policy; where it cannot b
   expect(await source.answer(QUESTION, 5, signal)).toMatchObject({
     state: 'answered',
     value: { deadLetterQueue: 'by-hand', deadLetters: null, maxReceives: 5 },
+    unseen: [{ because: 'denied' }],
   });
 });
 

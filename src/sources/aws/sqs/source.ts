@@ -5,11 +5,11 @@ import type { Logger } from 'pino';
 import type { SqsQueueAnswer } from '../../../model/aws.ts';
 import { messageOf, RunbookdError } from '../../../model/errors.ts';
 import type { EpochMs } from '../../../model/glossary.ts';
-import type { Answer } from '../../../model/question.ts';
+import type { Answer, Unseen } from '../../../model/question.ts';
 import type { Source } from '../../../model/source.ts';
 import type { Aws } from '../calls.ts';
 import { accountLabel } from '../errors.ts';
-import { awsUnknown } from '../failure.ts';
+import { awsUnknown, failureOf } from '../failure.ts';
 import { outside } from '../logs/redact.ts';
 
 export interface SqsSourceOptions {
@@ -70,22 +70,22 @@ export function createSqsSource({ name, aws, queues, log }: SqsSourceOptions): S
 
   const numberIn = (attributes: Attributes, attribute: QueueAttributeName): number => {
     const value = attributes[attribute];
-    const number = Number(value);
-    if (value === undefined || value === '' || !Number.isFinite(number)) {
+    if (!/^\d{1,15}$/.test(value ?? '')) {
       throw unreadable(
         'sqs:GetQueueAttributes',
         `${attribute} is ${outside(value ?? 'missing', 40)}, expected a number`,
       );
     }
-    return number;
+    return Number(value);
   };
 
-  const deadLettersIn = async (queue: string, signal: AbortSignal): Promise<number | null> => {
+  const deadLettersIn = async (queue: string, unseen: Unseen[], signal: AbortSignal): Promise<number | null> => {
     try {
       const { attributes } = await attributesOf(queue, ['ApproximateNumberOfMessages'], signal);
       return numberIn(attributes, 'ApproximateNumberOfMessages');
     } catch (error) {
       log.debug({ source: name, queue, error: messageOf(error) }, 'dead-letter queue was not read');
+      unseen.push(failureOf(error));
       return null;
     }
   };
@@ -93,6 +93,7 @@ export function createSqsSource({ name, aws, queues, log }: SqsSourceOptions): S
   const look = async (
     { queue, deadLetter }: SqsSourceOptions['queues'][number],
     now: EpochMs,
+    unseen: Unseen[],
     signal: AbortSignal,
   ): Promise<SqsQueueAnswer> => {
     const { url, attributes } = await attributesOf(queue, WANTED, signal);
@@ -108,7 +109,7 @@ export function createSqsSource({ name, aws, queues, log }: SqsSourceOptions): S
       visibilityTimeoutSeconds: numberIn(attributes, 'VisibilityTimeout'),
       maxReceives: redrive.maxReceives,
       deadLetterQueue,
-      deadLetters: deadLetterQueue === null ? null : await deadLettersIn(deadLetterQueue, signal),
+      deadLetters: deadLetterQueue === null ? null : await deadLettersIn(deadLetterQueue, unseen, signal),
     };
   };
 
@@ -129,8 +130,10 @@ export function createSqsSource({ name, aws, queues, log }: SqsSourceOptions): S
         };
       }
       try {
-        const value = await look(queue, now, signal);
-        return { state: 'answered', kind, value, at: now, source: `${queue.queue}: sqs:GetQueueAttributes` };
+        const unseen: Unseen[] = [];
+        const value = await look(queue, now, unseen, signal);
+        const source = `${queue.queue}: sqs:GetQueueAttributes`;
+        return { state: 'answered', kind, value, at: now, source, ...(unseen.length === 0 ? {} : { unseen }) };
       } catch (error) {
         return awsUnknown(kind, error);
       }

@@ -6,7 +6,7 @@ export const LIVE_OPTIONS: Readonly<Record<string, Readonly<Record<string, numbe
   'high-latency': { pollSeconds: 1, minimumSamples: 50, clearSeconds: 3 },
   'high-cpu-memory': { pollSeconds: 1, clearSeconds: 3 },
   'service-unavailable': { pollSeconds: 1, holdSeconds: 2, clearSeconds: 2 },
-  'health-check-failing': { pollSeconds: 1 },
+  'health-check-failing': { pollSeconds: 1, clearSeconds: 3 },
   'lock-contention': { pollSeconds: 1, holdSeconds: 1 },
   'connection-pool-exhausted': { pollSeconds: 1, holdSeconds: 1 },
   'database-unreachable': { pollSeconds: 1 },

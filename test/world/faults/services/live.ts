@@ -82,7 +82,6 @@ const pool = faults['pool-leak']!;
 const plan = faults['slow-plan']!;
 const loop = faults['slow-n-plus-one']!;
 const stopped = faults['unreachable-stopped']!;
-const paused = faults['unreachable-paused']!;
 
 const where = (world: CloudWorld): string => {
   const { host, port } = pairOf(world).primary;
@@ -151,10 +150,10 @@ export const liveFaults: readonly ServiceFault[] = [
       log: { perMinute: 0, messages: [`Error: connect ECONNREFUSED ${where(world)} (request {id})`] },
     }),
   }),
-  felt({
+  {
     name: 'unavailable-security-group',
     title: "somebody removed the rule that lets api's tasks reach main-db",
-    fault: paused,
+    live: true,
     expect: {
       detector: 'service-unavailable',
       target: 'api',
@@ -164,16 +163,21 @@ export const liveFaults: readonly ServiceFault[] = [
       says: [/10\.0\.0\.0\/16/],
     },
     also,
-    unready: true,
-    effects: (world) => ({
-      errors: { share: 0.85, status: 503 },
-      log: { perMinute: 0, messages: [`Error: connect ETIMEDOUT ${where(world)} (request {id})`] },
-    }),
-    and: ({ undo }, { fleet }) => {
-      fleet.database('rastup-prod', { removeRule: '10.0.0.0/16' });
-      undo(() => fleet.database('rastup-prod', { addRule: '10.0.0.0/16' }));
-    },
-  }),
+    // The daemon has another way: the database goes on answering it.
+    inject: (world) =>
+      befall(world, ({ affect, undo }) => {
+        affect('api', {
+          errors: { share: 0.85, status: 503 },
+          // As node-postgres says it when a packet is never answered.
+          log: { perMinute: 0, messages: ['Error: Connection terminated due to connection timeout (request {id})'] },
+        });
+        world.health.api.set({ live: true, failing: ['main-db'] });
+        undo(() => world.health.api.set({ live: true, failing: [] }));
+        world.fleet.database('rastup-prod', { removeRule: '10.0.0.0/16' });
+        undo(() => world.fleet.database('rastup-prod', { addRule: '10.0.0.0/16' }));
+        return {};
+      }),
+  },
   felt({
     name: 'two-lock-and-deployment',
     title: 'a forgotten transaction holds api up, while version 512 of search fails one request in ten',

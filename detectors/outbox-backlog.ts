@@ -28,8 +28,8 @@ function rateOf(reading: Reading | undefined, since: number): number | null {
   const newest = reading?.samples.at(-1);
   if (reading === undefined || newest === undefined) return null;
   const latest = reading.samples.filter((one) => one.at > newest.at - 600_000);
-  // The sample of the moment that it began is half of before.
-  const after = latest.filter((one) => one.at > since);
+  // The sample of the moment that it began is partly of before.
+  const after = latest.filter((one) => one.at - reading.periodMs >= since);
   const last = after.length >= 2 ? after : latest;
   return last.reduce((sum, one) => sum + one.value, 0) / ((last.length * reading.periodMs) / 1000);
 }
@@ -127,7 +127,7 @@ export const detector = defineDetector({
         subject: '',
         severity,
         headline: `outbox ${duration(old.latest.value)} behind${rows}`,
-        summary: `The oldest row of ${o.table} in ${target.name} waits for ${duration(old.latest.value)}${upper}${rows}.${clear(onset.latest)}`,
+        summary: `The oldest row of ${o.table} in ${target.name} waits for ${duration(old.latest.value)}${upper}${rows}.${clear(onset.earliest)}`,
         onset,
         readings: all,
       });
@@ -145,7 +145,7 @@ export const detector = defineDetector({
           subject: '',
           severity: 'warning',
           headline: `outbox grows: ${plural(waiting.value, 'row waits', 'rows wait')}`,
-          summary: `${plural(waiting.value, 'row waits', 'rows wait')} in ${o.table} in ${target.name} (usually at most ${count(waiting.band.upper)}), and ${count(Math.max(0, slope ?? 0), 1)} more each second.${clear(onset.latest)}`,
+          summary: `${plural(waiting.value, 'row waits', 'rows wait')} in ${o.table} in ${target.name} (usually at most ${count(waiting.band.upper)}), and ${count(Math.max(0, slope ?? 0), 1)} more each second.${clear(onset.earliest)}`,
           onset,
           readings: all,
         });

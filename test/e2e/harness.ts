@@ -5,7 +5,7 @@
 
 import { pino } from 'pino';
 import { createBaselines } from '../../src/baseline/baselines.ts';
-import { configFromEnv } from '../../src/config/index.ts';
+import { configFromEnv, type DatabaseConfig } from '../../src/config/index.ts';
 import type { Finding, Incident, Notification, Store } from '../../src/model/index.ts';
 import { newId } from '../../src/new-id.ts';
 import type { Pipeline } from '../../src/pipeline.ts';
@@ -33,6 +33,8 @@ export interface HarnessOptions {
   readonly replicaUrl?: string;
   readonly options?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly detectors?: readonly AnyDetector[];
+  /** `databases.main-db.queries`, resolved: asked as often as they say, be it every second. */
+  readonly queries?: DatabaseConfig['queries'];
 }
 
 /** Statements are judged by calls in an interval: back to back there would be none in it. */
@@ -48,7 +50,11 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   const configured = Object.fromEntries(
     Object.entries(options.options ?? {}).map(([id, values]) => [id, { enabled: true, options: values }]),
   );
-  const config = { ...configFromEnv(env), detectors: configured };
+  const plain = configFromEnv(env);
+  const databases = Object.fromEntries(
+    Object.entries(plain.databases).map(([name, one]) => [name, { ...one, queries: options.queries ?? {} }]),
+  );
+  const config = { ...plain, databases, detectors: configured };
   const watch = createWatch(config, detectors, log);
   const store = await openSqliteStore({ path: ':memory:', log, now: Date.now });
   const notifications: Notification[] = [];

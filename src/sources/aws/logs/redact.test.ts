@@ -44,8 +44,9 @@ test('hostile texts take no time', () => {
     `token${"'".repeat(50_000)}`,
   ];
   for (const text of hostile) {
-    const started = performance.now();
+    const started = process.cpuUsage().user;
     redact(text);
-    expect(performance.now() - started, text.slice(0, 20)).toBeLessThan(100);
+    // Linear is milliseconds here; a quadratic pattern takes seconds, so that a slow machine does not matter.
+    expect(process.cpuUsage().user - started, text.slice(0, 20)).toBeLessThan(1_000_000);
   }
 });

@@ -32,6 +32,7 @@ import {
   unevenHypotheses,
   unevenMitigations,
   unreachableMitigations,
+  withTrackedErrors,
 } from 'runbookd/sdk';
 
 /** Share of 5xx that a service without a baseline is taken to have. */
@@ -103,7 +104,7 @@ function severityOf(rate: number, baseline: number, limits: Limits): Severity {
 }
 
 const hypotheses = [
-  ...deploymentHypotheses(),
+  ...withTrackedErrors(deploymentHypotheses()),
   ...externalServiceHypotheses(),
   ...serviceDatabaseHypotheses(),
   ...serviceDatabaseUnreachableHypotheses(),

@@ -39,6 +39,7 @@ import {
   unevenHypotheses,
   unevenMitigations,
   withLoadDoubts,
+  withRequestTime,
   withServiceEvidence,
 } from 'runbookd/sdk';
 
@@ -87,13 +88,15 @@ function slowOnes(what: string, label: string, readings: readonly Reading[], flo
 
 const hypotheses: readonly Hypothesis[] = [
   ...withLoadDoubts(deploymentHypotheses({ prior: 0.2 })),
-  ...withServiceEvidence([
-    ...slowQueryHypotheses('database'),
-    ...nPlusOneHypotheses('database'),
-    ...databaseSaturatedHypotheses('database'),
-    ...lockContentionHypotheses({ on: 'database', priorScale: 0.5, minimumShare: 0.1 }),
-    ...connectionPoolHypotheses({ on: 'database', priorScale: 0.4, elsewhere: true }),
-  ]),
+  ...withRequestTime(
+    withServiceEvidence([
+      ...slowQueryHypotheses('database'),
+      ...nPlusOneHypotheses('database'),
+      ...databaseSaturatedHypotheses('database'),
+      ...lockContentionHypotheses({ on: 'database', priorScale: 0.5, minimumShare: 0.1 }),
+      ...connectionPoolHypotheses({ on: 'database', priorScale: 0.4, elsewhere: true }),
+    ]),
+  ),
   ...externalSlowHypotheses(),
   trafficSurge(),
   ...serviceSaturatedHypotheses(),

@@ -88,6 +88,8 @@ function targetOfService(config: Config, name: string, service: ServiceConfig): 
       logGroup: service.logs?.group,
       healthUrl: service.health?.live,
       readyUrl: service.health?.ready,
+      sentryProject: service.sentry,
+      datadogService: service.datadog?.service,
       rateLimitKey: service.rateLimit?.key,
       ...(service.rateLimit === null ? {} : { rateLimit: String(service.rateLimit.perMinute) }),
     }),

@@ -266,7 +266,9 @@ function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): r
     for (const probe of instance.hypothesis.probes) {
       const question = questionOf(probe, subject, instance.facts);
       const slot = neededSlot(question);
-      if (slot !== undefined && instance.facts.on.slots[slot] === undefined) continue;
+      const { target, on } = instance.facts;
+      const asked = question.target === target.name ? target : on;
+      if (slot !== undefined && asked.slots[slot] === undefined) continue;
       if (unanswered(question, cause)) continue;
       const line = evidence.find((candidate) => candidate.probe === probe.id);
       if (line?.state !== 'unknown') continue;

@@ -120,7 +120,7 @@ export const SLOTS = {
   dependency: { description: "the dependency's name", pattern: /^[a-z][a-z0-9-]{0,62}$/ },
   statusUrl: {
     description: "API address of a vendor's status page",
-    pattern: /^https:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?\/[A-Za-z0-9._/-]*$/,
+    pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?\/[A-Za-z0-9._/-]*$/,
   },
   healthUrl: {
     description: 'a health endpoint',
@@ -130,6 +130,8 @@ export const SLOTS = {
     description: 'a readiness endpoint',
     pattern: /^https?:\/\/[A-Za-z0-9.-]+(:[0-9]{1,5})?\/[A-Za-z0-9._/-]*$/,
   },
+  sentryProject: { description: 'slug of a project of Sentry', pattern: /^[a-z0-9][a-z0-9_-]{0,99}$/ },
+  datadogService: { description: 'service tag in the APM of Datadog', pattern: /^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}$/ },
   rateLimitKey: { description: 'the configuration key of a rate limit', pattern: /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/ },
   rateLimit: { description: 'requests a minute', pattern: /^[1-9][0-9]{0,8}$/ },
   functionName: { description: 'a Lambda function', pattern: /^[A-Za-z0-9_-]{1,140}$/ },

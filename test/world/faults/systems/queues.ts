@@ -274,6 +274,32 @@ export const queueFaults: readonly SystemFault[] = [
       }),
   },
   {
+    name: 'queue-dead-letters',
+    title: 'one document in twenty cannot be indexed: tried three times, it ends as a dead letter',
+    expect: {
+      detector: 'message-delivery-delays',
+      target: 'indexer',
+      cause: 'poison-messages',
+      commands: [
+        'aws sqs receive-message --region us-east-1 --queue-url {indexUrl}-dlq --max-number-of-messages 5',
+        'aws sqs get-queue-attributes --region us-east-1 --queue-url {indexUrl}-dlq --attribute-names ApproximateNumberOfMessages',
+      ],
+      says: [/\d+ dead letters, 0 before it began/],
+    },
+    also: [GIVEN_UP],
+    lookAlikeOf: 'queue-failing',
+    watch: ['indexer'],
+    gone: 40,
+    inject: (world) =>
+      befall(world, ({ queue }) => {
+        queue('rastup-search-index', {
+          poisonShare: 0.05,
+          messages: ['RequestMalformed: Field `rating` must be an int64.'],
+        });
+        return { indexUrl: `${world.aws.endpoint}/123456789012/rastup-search-index` };
+      }),
+  },
+  {
     name: 'queue-surge',
     title: 'a campaign sends four times the messages for eight minutes; the consumer works them off by itself',
     expect: {

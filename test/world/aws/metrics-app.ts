@@ -11,7 +11,7 @@ import type { ServiceModel, Slot } from './service-model.ts';
 
 export const APP_NAMESPACE = 'Rastup/App';
 
-/** Requests by endpoint and status code; its sums are the slot's. */
+/** Requests by endpoint and status code; its sums are the slot's. Not keyed by the bare number: V8 makes arrays of that. */
 function matrix(model: ServiceModel, slot: Slot): readonly Readonly<Record<string, number>>[] {
   const known = matrices.get(slot);
   if (known !== undefined) return known;
@@ -20,7 +20,8 @@ function matrix(model: ServiceModel, slot: Slot): readonly Readonly<Record<strin
   const totals = split(slot.requests, shares, model.seed, slot.start + 601);
   const rows = endpoints.map((): Record<string, number> => ({}));
   const add = (endpoint: number, status: string, count: number): void => {
-    if (count > 0) rows[endpoint]![status] = (rows[endpoint]![status] ?? 0) + count;
+    const key = `s${status}`;
+    if (count > 0) rows[endpoint]![key] = (rows[endpoint]![key] ?? 0) + count;
   };
   const used = endpoints.map(() => 0);
   const place = (endpoint: number, status: string, count: number): void => {
@@ -116,7 +117,7 @@ export function appMetric(fleet: Fleet, name: string, dimensions: Dimensions): M
       return {
         ...base,
         unit: 'Count',
-        stats: (start, length) => counted(matrix(model, at(start, length))[endpoint]![StatusCode!] ?? 0),
+        stats: (start, length) => counted(matrix(model, at(start, length))[endpoint]![`s${StatusCode}`] ?? 0),
       };
     case 'Latency x--': {
       if (endpoint < 0) return null;

@@ -95,12 +95,13 @@ export interface Malformed {
 }
 
 /** No answer of any format. */
-function nothingOf(body: string, next: () => number): Malformed {
+function nothingOf(body: string, next: () => number, isXml = false): Malformed {
   const pick = pickOf(next);
   const nonsense: readonly (readonly [what: string, body: string | Buffer])[] = [
     ['empty', ''],
     ['cut', body.slice(0, Math.floor(next() * (body.trimEnd().length - 1)))],
-    ['twice', `${body}${body}`],
+    // Readers of XML may take the first of two documents.
+    isXml ? ['empty', ''] : ['twice', `${body}${body}`],
     ['html', '<!doctype html><html><title>Sign in</title><body>Sign in</body></html>'],
     ['lists in lists', '['.repeat(5_000)],
     ['objects in objects', '{"a":'.repeat(5_000)],
@@ -144,7 +145,8 @@ const OTHER_TYPES: readonly unknown[] = [null, {}, [], [[[]]], { length: 3 }, { 
 function hostileTo(value: unknown, next: () => number): unknown {
   const pick = pickOf(next);
   if (next() < 0.15) return undefined;
-  if (next() < 0.25) return pick(OTHER_TYPES);
+  // An empty list may be a true one.
+  if (next() < 0.25) return pick(OTHER_TYPES.filter((one) => !Array.isArray(one) || !Array.isArray(value)));
   if (typeof value === 'number') {
     const negative = value >= 0 ? [-1, -value - 1, -1e308, raw('-1e999')] : [];
     const numbers = [raw('1e308'), raw('1e999'), 1e300, 1e40, raw('NaN'), raw('Infinity'), raw('0x10'), raw('007')];
@@ -242,7 +244,7 @@ function hostileText(text: string, next: () => number): string {
 
 /** The same for XML as the query protocols of AWS have it: elements without attributes. */
 export function malformedXml(body: string, next: () => number): Malformed {
-  if (next() < 0.15) return nothingOf(body, next);
+  if (next() < 0.15) return nothingOf(body, next, true);
   const leaves = [...body.matchAll(/<([A-Za-z]\w*)>([^<>]*)<\/\1>/g)];
   const pick = pickOf(next);
   const kind = next();
@@ -258,7 +260,7 @@ export function malformedXml(body: string, next: () => number): Malformed {
     const tag = pick(tags);
     return { what: `without ${tag[0]}`, body: inserted(tag.index, '', tag[0].length), whole: false };
   }
-  if (leaves.length === 0) return nothingOf(body, next);
+  if (leaves.length === 0) return nothingOf(body, next, true);
   const leaf = pick(leaves);
   const [all, name = '', text = ''] = leaf;
   const changed = `<${name}>${hostileText(text, next)}</${name}>`;

@@ -5,19 +5,17 @@
 
 import type { Hypothesis, Mitigation } from '../detector.ts';
 import { lockContentionHypotheses } from './lock-contention.ts';
+import { downstreamWellProbe, workerMessagesProbe, workerSuffersProbe } from './outbox-around.ts';
 import {
   addedProbe,
   ageShapeProbe,
-  downstreamWellProbe,
   outboxLocksProbe,
   outboxStatementProbe,
   pendingShapeProbe,
   processedProbe,
   rollbacksProbe,
-  workerMessagesProbe,
   workerSessionsProbe,
   workerStatementsProbe,
-  workerSuffersProbe,
 } from './outbox-probes.ts';
 import { searchEngineDownHypotheses } from './search-engine.ts';
 import { slowQueryHypotheses } from './slow-query.ts';

@@ -197,6 +197,21 @@ const database = record({
   PendingModifiedValues: maybe(record({})),
 });
 
+const arn = like(/^arn:[\w-]+:[\w-]+:[\w-]*:\d*:\S{1,1024}$/, 'an ARN');
+
+/** Without an ARN it would be of no queue: only those of a cluster of somebody else's have none. */
+const mapping: Check = (value, path) => {
+  const isOthers = !isAbsent((value as { readonly SelfManagedEventSource?: unknown } | null)?.SelfManagedEventSource);
+  return record({
+    UUID: id,
+    State: word,
+    EventSourceArn: isOthers ? maybe(arn) : arn,
+    BatchSize: maybe(whole(0, 100_000)),
+    LastModified: maybe(time),
+    ScalingConfig: maybe(record({ MaximumConcurrency: maybe(count) })),
+  })(value, path);
+};
+
 /** SQS gives figures as texts. */
 const figure = maybe(like(/^\d{1,15}$/, 'a number'));
 const page = maybe(text);
@@ -279,16 +294,7 @@ const SHAPES: { readonly [A in AwsAction]: Readonly<Record<string, Check>> } = {
     AccountLimit: record({ ConcurrentExecutions: count, UnreservedConcurrentExecutions: count }),
   },
   'lambda:ListEventSourceMappings': {
-    EventSourceMappings: list(
-      record({
-        UUID: id,
-        State: word,
-        EventSourceArn: maybe(id),
-        BatchSize: maybe(whole(0, 100_000)),
-        LastModified: maybe(time),
-        ScalingConfig: maybe(record({ MaximumConcurrency: maybe(count) })),
-      }),
-    ),
+    EventSourceMappings: list(mapping),
     NextMarker: page,
   },
   'sqs:GetQueueUrl': { QueueUrl: text },

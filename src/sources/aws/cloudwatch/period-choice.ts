@@ -11,6 +11,12 @@ const RETURN_RATIO = 1.5;
 export type Multiple = 1 | 5 | 15;
 export const MULTIPLES: readonly Multiple[] = [1, 5, 15];
 
+/** CloudWatch takes periods of 1, 5, 10, 20 and 30 s, and multiples of 60: the next of these. */
+export function takenPeriod(wantedMs: number): number {
+  const short = [1_000, 5_000, 10_000, 20_000, 30_000].find((one) => one >= wantedMs);
+  return short ?? Math.ceil(wantedMs / 60_000) * 60_000;
+}
+
 /**
  * @param perPeriod mean number of samples in one base period, lately; null when it is not known
  * @param present the choice until now; null when there was none

@@ -11,7 +11,7 @@ import type { Aws } from '../calls.ts';
 import { eachOf } from '../concurrent.ts';
 import { assemble, assembleSilence, completePoints } from './assemble.ts';
 import { blindness } from './gaps.ts';
-import { choosePeriod } from './period-choice.ts';
+import { choosePeriod, takenPeriod } from './period-choice.ts';
 import { planBatches, type Wanted } from './plan.ts';
 import { type CloudWatchTarget, type MetricSeries, relatedSeries, type SignalQuery } from './query.ts';
 import { type BatchResult, type Outcome, readBatch } from './read.ts';
@@ -86,7 +86,7 @@ export async function pollOnce(input: PollInput, signal: AbortSignal): Promise<P
     const perPeriod = recentRate(samplesOf(one), first.outcomes, { from: end - REREAD_MS, to: end }, periodMs);
     const multiple = choosePeriod(perPeriod, state.multiples.get(key) ?? null);
     state.multiples.set(key, multiple);
-    const period = periodMs * multiple;
+    const period = takenPeriod(periodMs * multiple);
     const to = settledEnd(now, period, settleMs);
     const own = watermarkOf(one, state);
     if (own !== null && own >= to && own <= now) return [];

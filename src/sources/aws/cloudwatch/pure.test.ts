@@ -7,7 +7,7 @@ import { costsOf } from './cost.ts';
 import { pickValues } from './discover.ts';
 import { type Beside, fillZeros, silence } from './fill.ts';
 import { stepOf } from './history.ts';
-import { choosePeriod, type Multiple } from './period-choice.ts';
+import { choosePeriod, type Multiple, takenPeriod } from './period-choice.ts';
 import { batchInput, MAX_POINTS, planBatches } from './plan.ts';
 import { bindingQueries, databaseQueries, queueQueries, serviceQueries } from './presets.ts';
 import { metricSeries, type SignalQuery } from './query.ts';
@@ -44,6 +44,8 @@ describe('what is asked for', () => {
     ['after a pause, from where it stopped', MINUTE, '13:20:30', '13:20:00'],
     ['after a long pause, 3 h', MINUTE, '02:00:00', '11:00:00'],
     ['a watermark of a clock that was set back counts for nothing', MINUTE, '18:00:00', '13:45:00'],
+    ['of periods of a second, 300', 1000, '13:59:00', '13:55:00'],
+    ['of periods of a second, an hour after a pause', 1000, '11:20:00', '13:00:00'],
     ['two periods at least', 15 * MINUTE, '13:45:00', '13:30:00'],
   ])('%s', (_what, periodMs, watermark, from) => {
     const span = spanOf(at('14:00:00'), periodMs, watermark === null ? null : at(watermark));
@@ -228,6 +230,17 @@ describe('the period of a percentile', () => {
     [300, 15, 1],
   ])('with %s requests a minute, %s before: %i', (perPeriod, present, expected) => {
     expect(choosePeriod(perPeriod, present)).toBe(expected);
+  });
+
+  test.each([
+    [15, 20],
+    [25, 30],
+    [75, 120],
+    [150, 180],
+    [5, 5],
+    [300, 300],
+  ])('a period of %i s is asked as one of %i s, which CloudWatch takes', (wanted, taken) => {
+    expect(takenPeriod(wanted * 1000)).toBe(taken * 1000);
   });
 
   test('a rate that swings by a tenth around the border does not flip it', () => {

@@ -199,7 +199,10 @@ step(
 );
 
 const wanted = ofService?.second === undefined ? 1 : 2;
-const isOpen = (ledger: PagerDutyLedger): boolean => ledger.incidents.length >= wanted;
+/** `runbookd:demo:ID[:severity]`: one that got worse has a key of its own for that, so that it pages again. */
+const idsOf = (ledger: PagerDutyLedger): ReadonlySet<string> =>
+  new Set(ledger.incidents.map((one) => one.dedupKey.split(':')[2]!));
+const isOpen = (ledger: PagerDutyLedger): boolean => idsOf(ledger).size >= wanted;
 const open = await pagerduty.waitFor(isOpen, PAGE_DEADLINE_MS);
 const paged = open.incidents[0]!;
 const pageAt = Date.now();

@@ -102,8 +102,6 @@ export function weigh(subject: Case, answers: Answers, render: RenderOptions): D
         b.instance.hypothesis.prior - a.instance.hypothesis.prior ||
         compare(nameOf(a.instance), nameOf(b.instance)),
     );
-  const isRuledOut = (one: Weighed): boolean =>
-    one.confidence < RULED_OUT_BELOW && one.evidence.some((line) => line.counted && line.weight <= -1);
   const kept = weighed.filter((one) => !isRuledOut(one));
   const verdict = verdictOf(weighed, kept);
   return {
@@ -228,6 +226,10 @@ function verdictOf(weighed: readonly Weighed[], kept: readonly Weighed[]): Verdi
   return blind ? 'inconclusive' : 'unclear';
 }
 
+function isRuledOut({ confidence, evidence }: Weighed): boolean {
+  return confidence < RULED_OUT_BELOW && evidence.some((line) => line.counted && line.weight <= -1);
+}
+
 /** The unanswered probe of the two best hypotheses that would tell them apart. */
 function separator(kept: readonly Weighed[]): string | null {
   for (const one of kept.slice(0, 2)) {
@@ -261,7 +263,8 @@ function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): r
     return true;
   };
   unanswered(changesQuestion(subject), null);
-  for (const { instance, evidence } of weighed) {
+  for (const one of weighed) {
+    const { instance, evidence } = one;
     const cause = causeName(instance.hypothesis);
     for (const probe of instance.hypothesis.probes) {
       const question = questionOf(probe, subject, instance.facts);
@@ -272,6 +275,8 @@ function gapsOf(subject: Case, answers: Answers, weighed: readonly Weighed[]): r
       if (unanswered(question, cause)) continue;
       const line = evidence.find((candidate) => candidate.probe === probe.id);
       if (line?.state !== 'unknown') continue;
+      // What other figures have ruled out is not hidden by one that has not come yet.
+      if (line.because === 'no_data' && isRuledOut(one)) continue;
       const grant = line.grant ?? null;
       add(
         line.observed,

@@ -208,12 +208,22 @@ function notSeenLines(diagnosis: Diagnosis): readonly string[] {
   const lines = diagnosis.gaps
     .filter((gap) => !isUnset(gap))
     .map((gap) => {
-      const hides = gap.hides.length === 0 ? '' : `; hides: ${gap.hides.map(causeWords).join(', ')}`;
-      return `${gap.what}: ${gap.detail}${hides}${gap.grant === null ? '' : `; to see it: ${gap.grant}`}`;
+      const hides = gap.hides.length === 0 ? '' : `; hides: ${byCause(gap.hides).join(', ')}`;
+      const detail = gap.detail.startsWith(`${gap.what}: `) ? gap.detail.slice(gap.what.length + 2) : gap.detail;
+      return `${gap.what}: ${detail}${hides}${gap.grant === null ? '' : `; to see it: ${gap.grant}`}`;
     });
   // What nobody asked for is no failure of tonight: one line.
   const keys = unset.map((gap) => (gap.grant === null ? gap.what : `${gap.what} (${gap.grant})`));
   return keys.length === 0 ? lines : [...lines, `not configured: ${keys.join(' · ')}`];
+}
+
+/** `external-service (down)`, `external-service (slow)` → `external service (down, slow)`. */
+function byCause(names: readonly string[]): readonly string[] {
+  const split = names.map((name) => /^(.*?)(?: \((.*)\))?$/.exec(name)!);
+  return [...Map.groupBy(split, ([, cause]) => cause!)].map(([cause, all]) => {
+    const variants = all.flatMap(([, , variant]) => (variant === undefined ? [] : [causeWords(variant)]));
+    return variants.length === 0 ? causeWords(cause) : `${causeWords(cause)} (${variants.join(', ')})`;
+  });
 }
 
 function otherwiseLine(diagnosis: Diagnosis): string {

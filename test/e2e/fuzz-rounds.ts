@@ -175,7 +175,9 @@ async function life(
       for (const group of same.groups) await anew.pipeline.poll(same, group, AbortSignal.timeout(20_000));
       learnTruth(truth, seen(same.name)?.series ?? []);
     }
-    return falseSample(one, truth, mayFall);
+    // What nobody finds any more has been silent for hours: of those that are zero where they are not there.
+    if (isOverAnotherPeriod(one, truth)) return null;
+    return falseSample(withoutUnknown(one, truth.get(seriesKey(one))), truth, mayFall);
   };
   await pollAll(harness);
   // A poll looks for a part of what is new in CloudWatch.
@@ -410,6 +412,24 @@ function spoil(fuzz: FuzzWorld, channel: Channel, plan: Plan | null, note: (what
           },
     );
   }
+}
+
+/** Percentiles are over as long as it takes for enough requests, as far as these were seen: none is half or twice another. */
+function isOverAnotherPeriod(one: Series, truth: Truth): boolean {
+  if (!/latency|duration/.test(one.signal)) return false;
+  const known = [...(truth.get(signalKey(one))?.values() ?? [])].flatMap((values) => [...values]);
+  const [least, most] = [Math.min(...known) / 2, Math.max(...known) * 2];
+  return one.values.every((value) => value >= least && value <= most);
+}
+
+/** Without zeros of times of which nothing is known. */
+function withoutUnknown(one: Series, own: ReadonlyMap<number, unknown> | undefined): Series {
+  const kept = [...one.times.keys()].filter((index) => own?.has(one.times[index]!) === true || one.values[index] !== 0);
+  return {
+    ...one,
+    times: Float64Array.from(kept, (index) => one.times[index]!),
+    values: Float64Array.from(kept, (index) => one.values[index]!),
+  };
 }
 
 /** Null when all samples are those of the truth. */

@@ -185,8 +185,8 @@ step(
   `a healthy workload of ${(workload.stats().transactions / ((Date.now() - started) / 1000)).toFixed(0)} transactions a second; nothing should page`,
 );
 await new Promise((resolve) => setTimeout(resolve, CALM_MS));
-const before = pagerduty.ledger().incidents.length;
-if (before > 0) throw new Error(`${before} page(s) while all was healthy`);
+const before = pagerduty.ledger().incidents.map(({ events }) => events[0]?.summary ?? '');
+if (before.length > 0) throw new Error(`${before.length} page(s) while all was healthy: ${before.join(' | ')}`);
 
 step(paint('bold', `fault: ${fault.title}`));
 const injecting = Date.now();

@@ -149,7 +149,8 @@ function take(found: Map<string, Growing>, result: MetricDataResult): void {
     one.times.push(at.getTime());
     one.values.push(value as number);
   }
-  one.status = StatusCode ?? '';
+  // Complete, PartialData, InternalError, Forbidden: it is shown.
+  one.status = /^[A-Za-z]{1,40}$/.test(StatusCode ?? '') ? String(StatusCode) : '';
   const messages: unknown = Messages ?? [];
   one.message = Array.isArray(messages)
     ? messages.map((each) => `${each?.Code ?? ''} ${each?.Value ?? ''}`.trim()).join('; ')

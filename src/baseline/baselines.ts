@@ -8,15 +8,24 @@
  * moment it is due would change nothing but the cost.
  */
 
-import type { EpochMs, Reading, Series } from '../model/index.ts';
+import type { EpochMs, Reading, Sample, Series } from '../model/index.ts';
+import { createArena } from './arena.ts';
 import { createDueQueue } from './due.ts';
-import { createEngine, NO_BAND } from './engine.ts';
+import { absorbEngine, createEngine, expectedAt, NO_BAND, restoreState, stateOf } from './engine.ts';
 import { createFeed, newestAllowed } from './feed.ts';
 import { createFreezes } from './freezes.ts';
 import { freshnessOf } from './freshness.ts';
 import { bandAt, bandNumber, columns, indexAfter, lengthOf, timeAt, upsert, valueAt } from './recent.ts';
-import { bytesOf, createSeriesState, READINGS_MS, type SeriesState } from './series-state.ts';
-import { byKey, createSeriesTable } from './series-table.ts';
+import {
+  bytesOf,
+  createSeriesState,
+  READINGS_MS,
+  releaseHeld,
+  releaseSeries,
+  type SeriesState,
+  wasReleased,
+} from './series-state.ts';
+import { createSeriesTable, sortedByName } from './series-table.ts';
 import { decodeSnapshot, encodeEnd, encodeSeries, type SavedSeries } from './snapshot.ts';
 import type { BaselineOptions, Baselines } from './types.ts';
 import { createZone, UTC } from './zone.ts';
@@ -36,8 +45,8 @@ const LEFT_OUT_MS = READINGS_MS;
 export function createBaselines(options: BaselineOptions): Baselines {
   const { learningHorizonMs, warmupBuckets = 12, seriesCap = 20_000, seriesCapPerTarget = 2_000 } = options;
   const zone = options.timeZone === undefined ? UTC : createZone(options.timeZone);
-  const stateOptions = { warmupBuckets, zone };
-  let table = createSeriesTable();
+  const stateOptions = { warmupBuckets, zone, arena: createArena() };
+  const table = createSeriesTable();
   const due = createDueQueue<SeriesState>();
   const freezes = createFreezes();
   const feed = createFeed({ learningHorizonMs, freezes, due, ...stateOptions });
@@ -80,9 +89,14 @@ export function createBaselines(options: BaselineOptions): Baselines {
 
   function* snapshotParts(perPart: number): Generator<Uint8Array> {
     const states = [...table.all()];
-    for (let i = 0; i < states.length; i += perPart) yield encodeSeries(states.slice(i, i + perPart).map(savedOf));
+    let saved = 0;
+    for (let i = 0; i < states.length; i += perPart) {
+      const part = states.slice(i, i + perPart).filter((state) => !wasReleased(state));
+      saved += part.length;
+      yield encodeSeries(part.map(savedOf));
+    }
     // Last, so that a freeze that began or ended meanwhile is told as it is.
-    yield encodeEnd(freezes.save(), states.length);
+    yield encodeEnd(freezes.save(), saved);
   }
 
   return {
@@ -98,7 +112,10 @@ export function createBaselines(options: BaselineOptions): Baselines {
         if (state !== null) samplesDropped += feed.backfill(state, one, now);
       }
     },
-    expected: (target, signal, labels, at) => table.find(target, signal, labels)?.engine.expected(at) ?? NO_BAND,
+    expected(target, signal, labels, at) {
+      const state = table.find(target, signal, labels);
+      return state === undefined ? NO_BAND : expectedAt(state.engine, at);
+    },
     readings(target, signal, now) {
       return table
         .ofSignal(target, signal)
@@ -106,8 +123,7 @@ export function createBaselines(options: BaselineOptions): Baselines {
         .filter((reading) => reading !== null);
     },
     allReadings: (now) =>
-      [...table.all()]
-        .sort(byKey)
+      sortedByName(table.all())
         .map((state) => readingOf(state, now))
         .filter((reading) => reading !== null),
     latest: (now) => [...table.all()].map((state) => readingOf(state, now, true)).filter((reading) => reading !== null),
@@ -121,8 +137,8 @@ export function createBaselines(options: BaselineOptions): Baselines {
       if (from === null) return;
       let through = from;
       for (const state of table.ofTarget(target)) {
-        if (keep && state.held !== null) state.engine.absorb(state.held);
-        state.held = null;
+        if (keep && state.held !== null) absorbEngine(state.engine, state.held);
+        releaseHeld(state);
         if (lengthOf(state.recent) > 0) through = Math.max(through, timeAt(state.recent, lengthOf(state.recent) - 1));
       }
       // Those that wait for the horizon belong to the incident too.
@@ -140,17 +156,20 @@ export function createBaselines(options: BaselineOptions): Baselines {
         // A freeze may have ended between the part that has the series and the end of the snapshot.
         const held = saved.freezes.since[series.target] === undefined ? null : series.held;
         if (held !== null) state.held = createEngine({ unit: series.unit, ...stateOptions });
-        const read = state.engine.restore(series.engine) && (held === null || state.held?.restore(held));
+        const read =
+          restoreState(state.engine, series.engine) && (state.held === null || restoreState(state.held, held!));
         series.times.forEach((at, i) => {
-          upsert(state.recent, at, series.values[i]!, state.engine.expected(at));
+          upsert(state.recent, at, series.values[i]!, expectedAt(state.engine, at));
         });
-        return read ? state : null;
+        return { state, read };
       });
-      if (states.includes(null)) return { state: 'ignored', because: 'damaged' };
-      table = createSeriesTable();
+      if (!states.every(({ read }) => read)) {
+        for (const { state } of states) releaseSeries(state);
+        return { state: 'ignored', because: 'damaged' };
+      }
+      table.clear();
       due.clear();
-      for (const state of states) {
-        if (state === null) continue;
+      for (const { state } of states) {
         table.place(state);
         feed.schedule(state);
       }
@@ -169,7 +188,12 @@ export function createBaselines(options: BaselineOptions): Baselines {
 function savedOf(state: SeriesState): SavedSeries {
   const { target, signal, labels, unit, periodMs, seenAt, learnedThrough, engine, held, recent } = state;
   const meta = { target, signal, labels, unit, periodMs, seenAt, learnedThrough };
-  return { ...meta, engine: engine.state(), held: held?.state() ?? null, ...columns(recent, 0, lengthOf(recent)) };
+  return {
+    ...meta,
+    engine: stateOf(engine),
+    held: held === null ? null : stateOf(held),
+    ...columns(recent, 0, lengthOf(recent)),
+  };
 }
 
 /** Null without a sample within the last hour. */
@@ -178,15 +202,17 @@ function readingOf(state: SeriesState, now: EpochMs, newestOnly = false): Readin
   const to = indexAfter(recent, newestAllowed(now, periodMs));
   const from = indexAfter(recent, now - READINGS_MS);
   if (from >= to) return null;
-  const samples = [];
   let band = NO_BAND;
   let number = -1;
-  for (let i = newestOnly ? to - 1 : from; i < to; i++) {
+  const sampleAt = (i: number): Sample => {
     const own = bandNumber(recent, i);
     if (own !== number) band = bandAt(recent, i);
     number = own;
-    samples.push({ at: timeAt(recent, i), value: valueAt(recent, i), band });
-  }
+    return { at: timeAt(recent, i), value: valueAt(recent, i), band };
+  };
+  // Of their length from the first: arrays that grow keep room for more.
+  const samples = newestOnly ? [sampleAt(to - 1)] : new Array<Sample>(to - from);
+  for (let i = 0; i < to - from && !newestOnly; i++) samples[i] = sampleAt(from + i);
   const freshness = freshnessOf(timeAt(recent, to - 1), periodMs, now, state.delayMs);
   return { target, signal, labels, unit, periodMs, samples, freshness };
 }

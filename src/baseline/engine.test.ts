@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { BUCKET_MS, createEngine, type Engine, STATE_LENGTH } from './engine.ts';
+import {
+  absorbEngine,
+  BUCKET_MS,
+  createEngine,
+  type Engine,
+  expectedAt,
+  learnValues,
+  restoreState,
+  STATE_LENGTH,
+  stateOf,
+} from './engine.ts';
 import { spreadFloor } from './spread.ts';
 
 const START = Date.UTC(2026, 10, 23);
@@ -12,7 +22,8 @@ function engine(warmupBuckets = 12): Engine {
 /** One value each `periodMs` from `from` on. */
 function feed(to: Engine, from: number, count: number, periodMs: number, value: (i: number) => number): number {
   const times = Float64Array.from({ length: count }, (_, i) => from + i * periodMs);
-  to.observe(
+  learnValues(
+    to,
     times,
     times.map((_, i) => value(i)),
   );
@@ -33,41 +44,41 @@ function normal(seed: number): () => number {
 
 test('the band is declared not ready until the warm-up is over', () => {
   const e = engine();
-  expect(e.expected(START)).toMatchObject({ ready: false, profile: 'none', expected: Number.NaN });
+  expect(expectedAt(e, START)).toMatchObject({ ready: false, profile: 'none', expected: Number.NaN });
   // Twelve buckets are closed when the first value of the thirteenth comes.
   let at = feed(e, START, 60, MINUTE, () => 10);
-  expect(e.expected(at).ready).toBe(false);
+  expect(expectedAt(e, at).ready).toBe(false);
   at = feed(e, at, 1, MINUTE, () => 10);
-  expect(e.expected(at)).toMatchObject({ ready: true, profile: 'last_24h', expected: 10 });
+  expect(expectedAt(e, at)).toMatchObject({ ready: true, profile: 'last_24h', expected: 10 });
 });
 
 test('the band is one object until a bucket closes', () => {
   const e = engine();
   const at = feed(e, START, 61, MINUTE, () => 10);
-  const band = e.expected(at);
+  const band = expectedAt(e, at);
   feed(e, at, 4, MINUTE, () => 99);
-  expect(e.expected(at)).toBe(band);
+  expect(expectedAt(e, at)).toBe(band);
   feed(e, at + 4 * MINUTE, 1, MINUTE, () => 99);
-  expect(e.expected(at)).not.toBe(band);
+  expect(expectedAt(e, at)).not.toBe(band);
 });
 
 // Bucket medians 1…12 (numpy: median 6.5, 1.4826 × MAD 4.4478), one value a bucket, so nothing is added from within.
 test('level and spread are the median and the scaled deviation of the bucket medians', () => {
   const e = engine();
   const at = feed(e, START, 13, BUCKET_MS, (i) => i + 1);
-  expect(e.expected(at)).toMatchObject({ expected: 6.5, lower: 0 });
-  expect(e.expected(at).upper).toBeCloseTo(6.5 + 3 * 4.4478, 10);
+  expect(expectedAt(e, at)).toMatchObject({ expected: 6.5, lower: 0 });
+  expect(expectedAt(e, at).upper).toBeCloseTo(6.5 + 3 * 4.4478, 10);
 });
 
 test('a series that never moves has a band of three spread floors', () => {
   const e = engine();
   const at = feed(e, START, 61, MINUTE, () => 100);
   // 1 % of the level is more than 50 ms.
-  expect(e.expected(at)).toMatchObject({ expected: 100, lower: 97, upper: 103 });
+  expect(expectedAt(e, at)).toMatchObject({ expected: 100, lower: 97, upper: 103 });
   const small = engine();
   feed(small, START, 61, MINUTE, () => 0);
-  expect(small.expected(at).upper).toBeCloseTo(3 * spreadFloor('s', 0), 12);
-  expect(small.expected(at).lower).toBe(0);
+  expect(expectedAt(small, at).upper).toBeCloseTo(3 * spreadFloor('s', 0), 12);
+  expect(expectedAt(small, at).lower).toBe(0);
 });
 
 describe.each([
@@ -80,7 +91,7 @@ describe.each([
     const e = createEngine({ unit: 's', warmupBuckets: 12 });
     const noise = normal(7);
     const at = feed(e, START, Math.ceil((24 * 60 * MINUTE) / periodMs), periodMs, () => 100 + 5 * noise());
-    const { lower, upper } = e.expected(at);
+    const { lower, upper } = expectedAt(e, at);
     let outside = 0;
     for (let i = 0; i < 20_000; i++) {
       const value = 100 + 5 * noise();
@@ -95,40 +106,40 @@ test('three bad hours of a day hardly move the level', () => {
   const e = engine();
   const noise = normal(3);
   const at = feed(e, START, 24 * 60, MINUTE, (i) => (i >= 600 && i < 780 ? 500 : 100 + noise()));
-  expect(e.expected(at).expected).toBeGreaterThan(99);
-  expect(e.expected(at).expected).toBeLessThan(102);
+  expect(expectedAt(e, at).expected).toBeGreaterThan(99);
+  expect(expectedAt(e, at).expected).toBeLessThan(102);
 });
 
 test('many values in a bucket are thinned and their median is kept', () => {
   const e = engine(1);
   // 300 a bucket; a rising ramp has the same median however it is thinned, up to a step of it.
   const at = feed(e, START, 301, 1000, (i) => i);
-  expect(Math.abs(e.expected(at).expected - 149.5)).toBeLessThan(8);
+  expect(Math.abs(expectedAt(e, at).expected - 149.5)).toBeLessThan(8);
 });
 
 test('only the last 24 h count', () => {
   const e = engine();
   const at = feed(e, START, 288 * 5, MINUTE, () => 10);
   const later = feed(e, at, 288 * 5 + 1, MINUTE, () => 20);
-  expect(e.expected(later)).toMatchObject({ expected: 20, upper: 20.6 });
+  expect(expectedAt(e, later)).toMatchObject({ expected: 20, upper: 20.6 });
 });
 
 test('a gap of days changes nothing, one of more than a week begins anew', () => {
   const day = 24 * 60 * MINUTE;
   const e = engine();
   const at = feed(e, START, 61, MINUTE, () => 10);
-  const band = e.expected(at);
-  expect(e.expected(at + 6 * day)).toEqual(band);
-  expect(e.expected(at + 8 * day).ready).toBe(false);
+  const band = expectedAt(e, at);
+  expect(expectedAt(e, at + 6 * day)).toEqual(band);
+  expect(expectedAt(e, at + 8 * day).ready).toBe(false);
   feed(e, at + 8 * day, 1, MINUTE, () => 10);
-  expect(e.expected(at + 8 * day).ready).toBe(false);
+  expect(expectedAt(e, at + 8 * day).ready).toBe(false);
 });
 
 test('a clock that was set back goes on in the same ring', () => {
   const e = engine();
   const at = feed(e, START, 61, MINUTE, () => 10);
   feed(e, at - 60 * MINUTE, 30, MINUTE, () => 10);
-  expect(e.expected(at - 30 * MINUTE)).toMatchObject({ expected: 10, ready: true });
+  expect(expectedAt(e, at - 30 * MINUTE)).toMatchObject({ expected: 10, ready: true });
 });
 
 test('a restored state goes on exactly as the original', () => {
@@ -136,17 +147,17 @@ test('a restored state goes on exactly as the original', () => {
   const noise = normal(5);
   const at = feed(a, START, 24 * 60 + 3, MINUTE, () => 100 + 5 * noise());
   const b = engine();
-  expect(b.restore(a.snapshot())).toBe(true);
-  expect(b.expected(at)).toEqual(a.expected(at));
+  expect(restoreState(b, stateOf(a))).toBe(true);
+  expect(expectedAt(b, at)).toEqual(expectedAt(a, at));
   const values = Array.from({ length: 600 }, () => 100 + 5 * noise());
   for (const e of [a, b]) feed(e, at, 600, 15_000, (i) => values[i]!);
-  expect(b.snapshot()).toEqual(a.snapshot());
-  expect(b.expected(at)).toEqual(a.expected(at));
+  expect(stateOf(b)).toEqual(stateOf(a));
+  expect(expectedAt(b, at)).toEqual(expectedAt(a, at));
 });
 
 test('a state of another length is refused', () => {
   const e = engine();
-  expect(e.restore(new Float32Array(STATE_LENGTH - 1))).toBe(false);
+  expect(restoreState(e, new Float32Array(STATE_LENGTH - 1))).toBe(false);
 });
 
 test('what another engine learned is taken over as if it had been learned here', () => {
@@ -159,14 +170,14 @@ test('what another engine learned is taken over as if it had been learned here',
   feed(whole, START, values.length, MINUTE, (i) => values[i]!);
   feed(first, START, cut, MINUTE, (i) => values[i]!);
   feed(second, START + cut * MINUTE, values.length - cut, MINUTE, (i) => values[cut + i]!);
-  first.absorb(second);
+  absorbEngine(first, second);
   const at = START + values.length * MINUTE;
-  const { mean, dispersion, samples, ...rest } = first.expected(at);
-  expect(whole.expected(at)).toMatchObject(rest);
+  const { mean, dispersion, samples, ...rest } = expectedAt(first, at);
+  expect(expectedAt(whole, at)).toMatchObject(rest);
   // These fade with time, and what was learned apart has not faded yet.
-  expect(Math.abs(mean / whole.expected(at).mean - 1)).toBeLessThan(0.001);
-  expect(Math.abs(samples / whole.expected(at).samples - 1)).toBeLessThan(0.01);
-  expect(Math.abs(dispersion! / whole.expected(at).dispersion! - 1)).toBeLessThan(0.01);
+  expect(Math.abs(mean / expectedAt(whole, at).mean - 1)).toBeLessThan(0.001);
+  expect(Math.abs(samples / expectedAt(whole, at).samples - 1)).toBeLessThan(0.01);
+  expect(Math.abs(dispersion! / expectedAt(whole, at).dispersion! - 1)).toBeLessThan(0.01);
 });
 
 test('a state is at most 4 KB', () => {

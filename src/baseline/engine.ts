@@ -11,6 +11,7 @@
 
 import type { Band, EpochMs, Unit } from '../model/index.ts';
 import { absorb } from './absorb.ts';
+import { type Arena, createArena, isReleased, noRoom, type Room } from './arena.ts';
 import {
   BUCKET_MS,
   BUCKETS,
@@ -45,26 +46,26 @@ export interface EngineOptions {
   readonly warmupBuckets: number;
   /** Whose hours the profiles follow; default UTC. */
   readonly zone?: Zone;
+  /** Where its state is kept; default one of its own. */
+  readonly arena?: Arena;
 }
 
-export interface Engine {
+/**
+ * There are as many of these as there are series: plain records with functions over them, since methods of their own
+ * would cost each some 700 bytes. The state is in its room of the arena, and is copied to be worked on: that takes less
+ * than making views of it, which code that is compiled for other arrays would be slow with.
+ */
+export interface Engine extends Room {
+  readonly unit: Unit;
+  readonly warmupBuckets: number;
+  readonly zone: Zone;
+  readonly arena: Arena;
   /** Distance of the samples that are judged; what `samples` of a band is counted in. */
   periodMs: number;
-  /** Learns values, oldest first; finite, of times that this engine has not learned, `periodMs` apart. */
-  observe(times: Float64Array, values: Float64Array, periodMs?: number): void;
-  /** The same object until a bucket closes, or `at` passes into another five minutes where it goes by the hour. */
-  expected(at: EpochMs): Band;
-  /** Closed buckets of the last 24 h learned. */
-  filled(): number;
-  /** Takes over everything that another engine learned after this one stopped, as if it had been learned here. */
-  absorb(other: Engine): void;
-  /** Forgets everything. */
-  reset(): void;
-  snapshot(): Float32Array;
-  /** What `snapshot` copies: a view, which the next observation changes. */
-  state(): Float32Array;
-  /** False, and nothing changed, when it is not a state of this engine. */
-  restore(state: Float32Array): boolean;
+  /** What was said last, null after a change. */
+  band: Band | null;
+  /** The five minutes that `band` is for; ANY when it does not go by the hour. */
+  bandOf: number;
 }
 
 export const NO_BAND: Band = Object.freeze({
@@ -78,54 +79,111 @@ export const NO_BAND: Band = Object.freeze({
 });
 
 const scratch = new Float64Array(BUCKETS);
+/** The states that are worked on: nothing stays in them from one call to the next. */
+const work = createState();
+const other = createState();
 const ANY = -1;
 
-export function createEngine({ unit, warmupBuckets, zone = UTC }: EngineOptions): Engine {
-  const state = createState();
-  const f = state.floats;
-  let band: Band | null = null;
-  /** The five minutes that `band` is for; ANY when it does not go by the hour. */
-  let bandOf = ANY;
-
+export function createEngine({ unit, warmupBuckets, zone = UTC, arena = createArena() }: EngineOptions): Engine {
+  // Spelled out: an object that begins with a spread keeps its fields in a second one.
   const engine: Engine = {
+    page: noRoom().page,
+    at: 0,
+    bytes: 0,
+    unit,
+    warmupBuckets,
+    zone,
+    arena,
     periodMs: 60_000,
-    observe(times, values, periodMs = engine.periodMs) {
-      const open = f[OPEN_BUCKET];
-      learn(state, times, values, periodMs, zone);
-      if (f[OPEN_BUCKET] !== open) band = null;
-    },
-    expected(at) {
-      const bucket = Math.floor(at / BUCKET_MS);
-      if (bucket - f[OPEN_BUCKET]! > STALE_BUCKETS) return NO_BAND;
-      if (band !== null && (bandOf === ANY || bandOf === bucket)) return band;
-      if (f[FILLED]! < warmupBuckets || f[FILLED] === 0) return NO_BAND;
-      // One for five minutes: at its middle.
-      const found = seasonal(state, (bucket + 0.5) * BUCKET_MS, unit, zone);
-      bandOf = found === null ? ANY : bucket;
-      band = found === null ? lastDay(state, unit, engine.periodMs) : fromHours(state, found, engine.periodMs);
-      return band;
-    },
-    filled: () => f[FILLED]!,
-    absorb(other) {
-      const from = createState();
-      from.floats.set(other.state());
-      absorb(state, from, zone);
-      band = null;
-    },
-    reset() {
-      resetState(state);
-      band = null;
-    },
-    snapshot: () => f.slice(),
-    state: () => f,
-    restore(from) {
-      if (from.length !== STATE_LENGTH || from[FILLED]! > BUCKETS || from[OPEN_COUNT]! > OPEN_VALUES) return false;
-      f.set(from);
-      band = null;
-      return true;
-    },
+    band: null,
+    bandOf: ANY,
   };
+  arena.take(engine, 4 * STATE_LENGTH);
+  resetEngine(engine);
   return engine;
+}
+
+/** Gives its room back: it knows nothing then, for good. */
+export function releaseEngine(engine: Engine): void {
+  engine.arena.give(engine);
+  engine.band = null;
+}
+
+const field = ({ page, at }: Engine, index: number): number => page.floats[at / 4 + index]!;
+
+function load(into: State, engine: Engine): void {
+  into.floats.set(stateOf(engine));
+}
+
+function save(engine: Engine, from: State): void {
+  stateOf(engine).set(from.floats);
+}
+
+/** Learns values, oldest first; finite, of times that this engine has not learned, `periodMs` apart. */
+export function learnValues(
+  engine: Engine,
+  times: Float64Array,
+  values: Float64Array,
+  periodMs: number = engine.periodMs,
+): void {
+  if (isReleased(engine)) return;
+  const open = field(engine, OPEN_BUCKET);
+  load(work, engine);
+  learn(work, times, values, periodMs, engine.zone);
+  save(engine, work);
+  if (field(engine, OPEN_BUCKET) !== open) engine.band = null;
+}
+
+/** The same object until a bucket closes, or `at` passes into another five minutes where it goes by the hour. */
+export function expectedAt(engine: Engine, at: EpochMs): Band {
+  if (isReleased(engine)) return NO_BAND;
+  const { unit, zone, warmupBuckets, periodMs } = engine;
+  const bucket = Math.floor(at / BUCKET_MS);
+  if (bucket - field(engine, OPEN_BUCKET) > STALE_BUCKETS) return NO_BAND;
+  if (engine.band !== null && (engine.bandOf === ANY || engine.bandOf === bucket)) return engine.band;
+  const filled = filledOf(engine);
+  if (filled < warmupBuckets || filled === 0) return NO_BAND;
+  load(work, engine);
+  // One for five minutes: at its middle.
+  const found = seasonal(work, (bucket + 0.5) * BUCKET_MS, unit, zone);
+  engine.bandOf = found === null ? ANY : bucket;
+  engine.band = found === null ? lastDay(work, unit, periodMs) : fromHours(work, found, periodMs);
+  // The trend of weeks is learned when it is asked for.
+  save(engine, work);
+  return engine.band;
+}
+
+/** Closed buckets of the last 24 h learned. */
+export const filledOf = (engine: Engine): number => field(engine, FILLED);
+
+/** Takes over everything that another engine learned after this one stopped, as if it had been learned here. */
+export function absorbEngine(engine: Engine, from: Engine): void {
+  if (isReleased(engine) || isReleased(from)) return;
+  load(work, engine);
+  load(other, from);
+  absorb(work, other, engine.zone);
+  save(engine, work);
+  engine.band = null;
+}
+
+/** Forgets everything. */
+export function resetEngine(engine: Engine): void {
+  resetState(work);
+  if (!isReleased(engine)) save(engine, work);
+  engine.band = null;
+}
+
+/** A view, which the next observation changes; empty when the engine was released. */
+export function stateOf({ page, at }: Engine): Float32Array {
+  return page.floats.subarray(at / 4, at / 4 + STATE_LENGTH);
+}
+
+/** False, and nothing changed, when it is not a state of an engine. */
+export function restoreState(engine: Engine, from: Float32Array): boolean {
+  if (from.length !== STATE_LENGTH || from[FILLED]! > BUCKETS || from[OPEN_COUNT]! > OPEN_VALUES) return false;
+  if (!isReleased(engine)) stateOf(engine).set(from);
+  engine.band = null;
+  return true;
 }
 
 function lastDay(state: State, unit: Unit, periodMs: number): Band {

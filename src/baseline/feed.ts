@@ -2,7 +2,7 @@
 
 import type { EpochMs, Series } from '../model/index.ts';
 import type { DueQueue } from './due.ts';
-import { BUCKET_MS, createEngine } from './engine.ts';
+import { BUCKET_MS, createEngine, expectedAt, filledOf, learnValues, resetEngine } from './engine.ts';
 import type { Freezes } from './freezes.ts';
 import {
   columns,
@@ -18,7 +18,7 @@ import {
   upsert,
   valueAt,
 } from './recent.ts';
-import { READINGS_MS, type SeriesState, type SeriesStateOptions } from './series-state.ts';
+import { READINGS_MS, type SeriesState, type SeriesStateOptions, setPeriod } from './series-state.ts';
 
 export interface FeedOptions extends SeriesStateOptions {
   readonly learningHorizonMs: number;
@@ -45,6 +45,9 @@ const PORTIONS_MS = 2 * 60_000;
 export const newestAllowed = (now: EpochMs, periodMs: number): EpochMs => now + Math.max(AHEAD_MS, periodMs);
 
 export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }: FeedOptions): Feed {
+  /** Used again for each series of each portion of a history, of which there are many, one after another. */
+  let scratch = { times: new Float64Array(0), values: new Float64Array(0) };
+
   /** Due when a sample passes the horizon that is not of the bucket that is being learned. */
   function schedule(state: SeriesState): void {
     const { recent, learnedThrough } = state;
@@ -56,9 +59,8 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
     let refused = 0;
     const { engine, recent } = state;
     const newest = newestAllowed(now, series.periodMs);
-    state.periodMs = series.periodMs;
+    setPeriod(state, series.periodMs);
     state.delayMs = series.delayMs ?? 0;
-    engine.periodMs = series.periodMs;
     state.seenAt = now;
     // After a backward clock step: what the wrong clock stamped would stay the newest for the size of the step.
     if (lengthOf(recent) > 0 && timeAt(recent, lengthOf(recent) - 1) > newest)
@@ -76,10 +78,10 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
       const index = lowerBound(recent, at);
       if (index < lengthOf(recent) && timeAt(recent, index) === at && valueAt(recent, index) === value) {
         // One that nothing was known for when it came is judged as soon as there is something.
-        if (!isJudged(recent, index)) judge(recent, index, engine.expected(at));
+        if (!isJudged(recent, index)) judge(recent, index, expectedAt(engine, at));
         continue;
       }
-      upsert(recent, at, value, engine.expected(at));
+      upsert(recent, at, value, expectedAt(engine, at));
       changed = true;
     }
     if (!changed) return refused;
@@ -97,12 +99,12 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
     const { engine, recent } = state;
     state.seenAt = now;
     state.learnAfter = now + PORTIONS_MS;
-    if (series.times[0]! <= state.learnedThrough && engine.filled() < stateOptions.warmupBuckets) {
-      engine.reset();
+    if (series.times[0]! <= state.learnedThrough && filledOf(engine) < stateOptions.warmupBuckets) {
+      resetEngine(engine);
       state.learnedThrough = -1;
     }
     const { times, values, refused } = learnable(state, series, now);
-    engine.observe(times, values, series.periodMs);
+    learnValues(engine, times, values, series.periodMs);
     if (times.length > 0) state.learnedThrough = times.at(-1)!;
     const newest = newestAllowed(now, series.periodMs);
     for (let i = 0; i < series.times.length; i++) {
@@ -111,23 +113,24 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
       const index = lowerBound(recent, at);
       // What was polled is newer than what history says of the same time.
       if (index < lengthOf(recent) && timeAt(recent, index) === at) continue;
-      if (Number.isFinite(series.values[i]!)) upsert(recent, at, series.values[i]!, engine.expected(at));
+      if (Number.isFinite(series.values[i]!)) upsert(recent, at, series.values[i]!, expectedAt(engine, at));
     }
     for (let i = 0; i < lengthOf(recent); i++) {
-      if (!isJudged(recent, i)) judge(recent, i, engine.expected(timeAt(recent, i)));
+      if (!isJudged(recent, i)) judge(recent, i, expectedAt(engine, timeAt(recent, i)));
     }
     schedule(state);
     return refused;
   }
 
-  /** Of a portion of history, what is past the horizon, newer than what was learned, and of no incident. */
+  /** Of a portion of history, what is past the horizon, newer than what was learned, and of no incident; until the next. */
   function learnable(state: SeriesState, series: Series, now: EpochMs): Learnable {
     const since = freezes.since(state.target) ?? Number.POSITIVE_INFINITY;
     const leftOut = freezes.leftOut(state.target);
     const until = Math.min(now - learningHorizonMs, since);
     let last = state.learnedThrough;
-    const times = new Float64Array(series.times.length);
-    const values = new Float64Array(series.times.length);
+    const { length } = series.times;
+    if (scratch.times.length < length) scratch = { times: new Float64Array(length), values: new Float64Array(length) };
+    const { times, values } = scratch;
     let count = 0;
     let refused = 0;
     for (let i = 0; i < series.times.length; i++) {
@@ -153,7 +156,7 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
     const upTo = (index: number): void => {
       if (index <= from) return;
       const { times, values } = columns(recent, from, index);
-      engine.observe(times, values, periodMs);
+      learnValues(engine, times, values, periodMs);
       from = index;
     };
     if (from < to) {
@@ -167,7 +170,7 @@ export function createFeed({ learningHorizonMs, freezes, due, ...stateOptions }:
       if (from < to) {
         state.held ??= createEngine({ unit: state.unit, ...stateOptions });
         const { times, values } = columns(recent, from, to);
-        state.held.observe(times, values, periodMs);
+        learnValues(state.held, times, values, periodMs);
       }
     }
     dropBefore(recent, Math.min(indexAfter(recent, state.learnedThrough), lowerBound(recent, now - READINGS_MS)));

@@ -8,7 +8,6 @@ import {
   lengthOf,
   lowerBound,
   type Recent,
-  recentBytes,
   timeAt,
   upsert,
   valueAt,
@@ -63,7 +62,7 @@ test('a sliding window behaves as a sorted list does, whatever comes and goes', 
   const expected = [...model].sort(([a], [b]) => a - b);
   expect(dump(recent)).toEqual(expected.map(([at, { value }]) => [at, value]));
   expect(expected.map((_, i) => bandAt(recent, i).expected)).toEqual(expected.map(([, { band }]) => band.expected));
-  expect(recentBytes(recent)).toBeLessThan(20_000);
+  expect(recent.bytes).toBeLessThan(20_000);
   // Rows of bands that no sample has any more are used again.
   expect(recent.rows).toBeLessThan(3 * expected.length);
 });

@@ -1,16 +1,15 @@
 /** What is kept of one series: its baseline, its recent samples, and how far they were learned. */
 
 import type { EpochMs, Labels, Series, Unit } from '../model/index.ts';
-import { createEngine, type Engine, STATE_LENGTH } from './engine.ts';
-import { createRecent, type Recent, recentBytes } from './recent.ts';
+import { type Arena, isReleased } from './arena.ts';
+import { createEngine, type Engine, releaseEngine } from './engine.ts';
+import { createRecent, type Recent, releaseRecent, reserve } from './recent.ts';
 import type { Zone } from './zone.ts';
 
 /** How far readings go back. */
 export const READINGS_MS = 60 * 60_000;
 
 export interface SeriesState {
-  /** Sorts by target, signal, labels. */
-  readonly key: string;
   readonly target: string;
   readonly signal: string;
   readonly labels: Labels;
@@ -35,6 +34,7 @@ export interface SeriesState {
 export interface SeriesStateOptions {
   readonly warmupBuckets: number;
   readonly zone: Zone;
+  readonly arena: Arena;
 }
 
 export function createSeriesState(
@@ -43,10 +43,9 @@ export function createSeriesState(
   seenAt: EpochMs,
 ): SeriesState {
   const state: SeriesState = {
-    key: `${JSON.stringify([target, signal])}${JSON.stringify(sorted(labels))}`,
     target,
     signal,
-    labels,
+    labels: Object.keys(labels).length === 0 ? NO_LABELS : labels,
     unit,
     periodMs,
     delayMs: 0,
@@ -56,10 +55,18 @@ export function createSeriesState(
     dueAt: Number.POSITIVE_INFINITY,
     engine: createEngine({ unit, ...options }),
     held: null,
-    recent: createRecent(capacityFor(periodMs)),
+    recent: createRecent(capacityFor(periodMs), options.arena),
   };
   state.engine.periodMs = periodMs;
   return state;
+}
+
+/** The first polls after a history that was coarser, or a backend whose resolution was changed. */
+export function setPeriod(state: SeriesState, periodMs: number): void {
+  if (state.periodMs === periodMs) return;
+  state.periodMs = periodMs;
+  state.engine.periodMs = periodMs;
+  reserve(state.recent, capacityFor(periodMs));
 }
 
 /** What is read back, and a little more; series that are sampled more often than every ten seconds grow as they come. */
@@ -68,14 +75,11 @@ function capacityFor(periodMs: number): number {
   return wanted <= MOST_AT_ONCE ? wanted : MOST_AT_ONCE;
 }
 
-const ROOM = 6;
+const ROOM = 8;
 const MOST_AT_ONCE = 370;
 
-function sorted(labels: Labels): readonly (readonly [string, string | undefined])[] {
-  return Object.keys(labels)
-    .sort()
-    .map((name) => [name, labels[name]] as const);
-}
+/** One object for the many that have none. */
+const NO_LABELS: Labels = Object.freeze({});
 
 /** The same for the same labels, in whatever order they are named; lengths keep it apart from every other. */
 export function labelsKey(labels: Labels): string {
@@ -91,5 +95,20 @@ export function labelsKey(labels: Labels): string {
 }
 
 export function bytesOf(state: SeriesState): number {
-  return 4 * STATE_LENGTH * (state.held === null ? 1 : 2) + recentBytes(state.recent);
+  return state.engine.bytes + (state.held?.bytes ?? 0) + state.recent.bytes;
 }
+
+/** Of a series that is forgotten or replaced: its memory is given to others, and it is never due again. */
+export function releaseSeries(state: SeriesState): void {
+  state.dueAt = Number.POSITIVE_INFINITY;
+  releaseHeld(state);
+  releaseEngine(state.engine);
+  releaseRecent(state.recent);
+}
+
+export function releaseHeld(state: SeriesState): void {
+  if (state.held !== null) releaseEngine(state.held);
+  state.held = null;
+}
+
+export const wasReleased = (state: SeriesState): boolean => isReleased(state.engine);

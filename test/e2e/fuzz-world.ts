@@ -92,7 +92,7 @@ export interface FuzzWorld extends AsyncDisposable {
   /** Time begins again. */
   restart(): void;
   /** A new installation at the start of time, with all that was learned. */
-  installation(): Promise<ServiceHarness>;
+  installation(watched?: readonly Watchable[]): Promise<ServiceHarness>;
   /** The same, asking the true servers: what it reads is true. */
   control(): Promise<ServiceHarness>;
 }
@@ -175,14 +175,14 @@ export async function startFuzzWorld({ watch, historyDays }: FuzzWorldOptions): 
   } as unknown as SystemsWorld;
 
   const detectors = await loadAllDetectors([]);
-  const configOf = (of: SystemsWorld): Readonly<Record<string, unknown>> => {
-    const config = systemsConfig(of, { watch });
+  const configOf = (of: SystemsWorld, watched: readonly Watchable[]): Readonly<Record<string, unknown>> => {
+    const config = systemsConfig(of, { watch: watched });
     return { ...config, aws: { ...(config['aws'] as object), taskDefinitions: true } };
   };
-  const start = (of: SystemsWorld, learned?: Learned): Promise<ServiceHarness> =>
+  const start = (of: SystemsWorld, learned?: Learned, watched = watch): Promise<ServiceHarness> =>
     startServiceHarness({
       clock,
-      config: configOf(of),
+      config: configOf(of, watched),
       env: systemsEnv(of),
       detectors,
       stepMs: STEP_MS,
@@ -208,7 +208,7 @@ export async function startFuzzWorld({ watch, historyDays }: FuzzWorldOptions): 
     isOf: ({ api }, asked) => api === undefined || readCall({ ...asked, url: asked.path })?.api === api,
     visits: elsewhere.visits,
     restart: () => clock.set(START),
-    installation: () => start(spoilable, learnt),
+    installation: (watched) => start(spoilable, learnt, watched),
     control: () => start(world),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };

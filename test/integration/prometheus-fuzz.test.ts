@@ -184,6 +184,32 @@ test(`${STRUCTURAL + TEXTUAL} answers that were tampered with: no crash, and no 
   }
 });
 
+test('a figure that no signal of that name can have costs the signal, which is named, and is over when it is over', async () => {
+  await using prometheus = await startPrometheus();
+  const source = createPrometheusSource({
+    name: 'prometheus',
+    url: prometheus.url,
+    bindings: [
+      { target: 'api', signal: 'graphql_errors', unit: 'count', query: 'errors' },
+      { target: 'api', signal: 'graphql_latency_p95', unit: 's', query: 'latency' },
+    ],
+    periodMs: STEP,
+    log: pino({ level: 'silent' }),
+  });
+  let errors = -1;
+  prometheus.set('errors', () => [{ labels: { operation: 'GetOrder' }, value: errors }]);
+  prometheus.set('latency', () => [{ labels: {}, value: 0.2 }]);
+  const { signal } = new AbortController();
+  const lied = await source.poll('prometheus', NOW, signal);
+  expect(lied.series.map((one) => one.signal)).toEqual(['graphql_latency_p95']);
+  expect(lied.blind).toMatchObject([{ target: 'api', check: 'graphql_errors', because: 'error' }]);
+  expect(lied.blind[0]?.detail).toMatch(/graphql_errors: the query gives -1, expected 0 to \d+$/);
+  errors = 40;
+  const after = await source.poll('prometheus', NOW + STEP, signal);
+  expect(after.blind).toEqual([]);
+  expect(after.series.find((one) => one.signal === 'graphql_errors')?.values.every((value) => value === 40)).toBe(true);
+});
+
 /** Read by the simplest means: what the text says stands at each time; nothing when it is no JSON. */
 function samplesIn(body: string): ReadonlyMap<number, readonly string[]> {
   const found = new Map<number, string[]>();

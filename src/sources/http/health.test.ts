@@ -148,9 +148,22 @@ test.each([
   expect(valuesOf(result)['health_ready']).toBe(value);
   expect(result.blind).toMatchObject([{ target: 'api', check: 'health.ready', because }]);
   expect(result.blind[0]?.detail).not.toContain('secret');
-  expect(await source.answer(QUESTION, 3_000, signal)).toMatchObject({
+  // What is no answer of the service says nothing of it.
+  const expected =
+    value === undefined
+      ? { state: 'unknown', because, detail: result.blind[0]?.detail }
+      : { state: 'answered', value: { ready: { failure, checks: [] } } };
+  expect(await source.answer(QUESTION, 3_000, signal)).toMatchObject(expected);
+});
+
+test('of two endpoints one that redirects is a part that is not seen', async () => {
+  const { host: well } = await serve(answer(200, 'OK'));
+  const { host: moved } = await serve(BAD['redirect']!);
+  const answered = await open(`http://${well}/health`, `http://${moved}/ready`).answer(QUESTION, 1_000, signal);
+  expect(answered).toMatchObject({
     state: 'answered',
-    value: { ready: { failure, checks: [] } },
+    value: { live: { status: 200, failure: null }, ready: { failure: 'redirect' } },
+    unseen: [{ because: 'not_configured', detail: expect.stringContaining(`${moved}/ready: redirects to`) }],
   });
 });
 

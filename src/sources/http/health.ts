@@ -9,7 +9,7 @@
 import type { Logger } from 'pino';
 import type { EpochMs } from '../../model/glossary.ts';
 import type { HealthCheckResult, ServiceHealthAnswer } from '../../model/health.ts';
-import type { Answer } from '../../model/question.ts';
+import type { Answer, Unseen } from '../../model/question.ts';
 import type { Series } from '../../model/series.ts';
 import type { Blindness, PollResult, SignalInfo, Source } from '../../model/source.ts';
 import { checksOf } from './checks.ts';
@@ -134,6 +134,16 @@ export function createHealthSource(options: HealthSourceOptions): Source {
       ];
     });
 
+  /** Of those that gave no answer of the service: a part that could not be seen. */
+  const unseenOf = (service: Service, looks: Looks): readonly Unseen[] =>
+    (['live', 'ready'] as const)
+      .flatMap((each) => {
+        const seen = looks[each];
+        if (seen === null || !isNoAnswer(seen.result)) return [];
+        return blindnessOf(service, { live: null, ready: null, [each]: seen });
+      })
+      .map(({ because, detail, grant }) => ({ because, detail, grant }));
+
   return {
     name: 'health',
     groups: ['health'],
@@ -160,16 +170,24 @@ export function createHealthSource(options: HealthSourceOptions): Source {
           detail: `health does not answer ${kind} of ${target}`,
         };
       }
-      const { live, ready } = await look(service, now, Math.min(ANSWER_MS, deadlineMs), signal);
+      const looks = await look(service, now, Math.min(ANSWER_MS, deadlineMs), signal);
       if (signal.aborted) return { state: 'unknown', kind, because: 'timeout', detail: 'the look was given up' };
+      const { live, ready } = looks;
+      const seen = [live, ready].filter((each) => each !== null);
+      const unseen = unseenOf(service, looks);
+      const [first] = unseen;
+      if (first !== undefined && unseen.length === seen.length) {
+        const { because, detail, grant } = first;
+        return { state: 'unknown', kind, because, detail, ...(grant === null ? {} : { grant }) };
+      }
       const value: ServiceHealthAnswer = {
         at: now,
         live: live?.result ?? null,
         ready: ready?.result ?? null,
         history: stateOf(target).history.filter(({ at }) => at >= window.from && at <= Math.max(window.to, now)),
       };
-      const read = [live, ready].flatMap((seen) => (seen === null ? [] : [seen.result.endpoint]));
-      return { state: 'answered', kind, value, at: now, source: `GET ${read.join(', ')}` };
+      const source = `GET ${seen.map(({ result }) => result.endpoint).join(', ')}`;
+      return { state: 'answered', kind, value, at: now, source, ...(unseen.length === 0 ? {} : { unseen }) };
     },
     snapshot: () => (states.size === 0 ? null : packHealth(states)),
     restore(bytes) {

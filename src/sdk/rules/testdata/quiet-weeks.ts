@@ -4,7 +4,7 @@
  * from the same bursty weeks. Seeded: the same at every run.
  */
 
-import { createEngine } from '../../../baseline/engine.ts';
+import { createEngine, expectedAt, learnValues } from '../../../baseline/engine.ts';
 import type { Band, Reading, Sample } from '../../../model/index.ts';
 import { type ErrorRateRule, errorRateAbove } from '../error-rate.ts';
 
@@ -107,7 +107,7 @@ export function departures(service: Service, minutes: number, fault: Fault | nul
   const engines = [errors, requests].map((values) => {
     const engine = createEngine({ unit: 'count', warmupBuckets: 12 });
     const learned = Math.max(0, from - HORIZON);
-    engine.observe(times.subarray(0, learned), values.subarray(0, learned), MINUTE);
+    learnValues(engine, times.subarray(0, learned), values.subarray(0, learned), MINUTE);
     return { engine, values, bands: [] as Band[] };
   });
   const reading = (signal: string, which: number, to: number): Reading => {
@@ -121,10 +121,11 @@ export function departures(service: Service, minutes: number, fault: Fault | nul
   const found: number[] = [];
   for (let i = from; i < from + minutes; i++) {
     for (const { engine, values, bands } of engines) {
-      bands[i] = engine.expected(times[i]!);
+      bands[i] = expectedAt(engine, times[i]!);
       // By five minutes, as the baselines do; and nothing under a fault.
       if (fault === null && i % 5 === 0 && i >= HORIZON + 5) {
-        engine.observe(
+        learnValues(
+          engine,
           times.subarray(i - HORIZON - 5, i - HORIZON),
           values.subarray(i - HORIZON - 5, i - HORIZON),
           MINUTE,

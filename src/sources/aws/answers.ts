@@ -25,7 +25,12 @@ const expected =
 
 const text = expected('a text', (value) => typeof value === 'string');
 const flag = expected('true or false', (value) => typeof value === 'boolean');
-const time = expected('a time', (value) => value instanceof Date && Number.isFinite(value.getTime()));
+/** Before there was AWS, or when nobody of today answers. */
+const [EARLIEST, LATEST] = [Date.UTC(2000, 0, 1), Date.UTC(2100, 0, 1)];
+const time = expected(
+  'a time',
+  (value) => value instanceof Date && value.getTime() >= EARLIEST && value.getTime() < LATEST,
+);
 const whole = (least: number, most: number): Check =>
   expected(
     `a whole number from ${least} to ${most}`,

@@ -23,6 +23,13 @@ export interface QuerySeries {
 
 export type QueryAnswer = { readonly series: readonly QuerySeries[] } | { readonly error: 'refused' | 'malformed' };
 
+/** What was asked for. */
+export interface Range {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+}
+
+const ANY: Range = { from: 0, to: Number.POSITIVE_INFINITY };
 const MAX_SERIES = 200;
 const MAX_POINTS = 5_000;
 const LARGEST = 1e18;
@@ -30,7 +37,7 @@ const LARGEST = 1e18;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** A series that is not whole makes the answer malformed: a part of a sum would be a wrong figure. */
-export function queryAnswerOf(body: string, queries: number): QueryAnswer {
+export function queryAnswerOf(body: string, queries: number, range: Range = ANY): QueryAnswer {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body);
@@ -44,14 +51,14 @@ export function queryAnswerOf(body: string, queries: number): QueryAnswer {
   if (parsed['status'] !== 'ok' || !Array.isArray(list) || list.length > MAX_SERIES) return { error: 'malformed' };
   const series: QuerySeries[] = [];
   for (const one of list) {
-    const read = isFields(one) ? seriesOf(one, queries) : null;
+    const read = isFields(one) ? seriesOf(one, queries, range) : null;
     if (read === null || series.some((other) => other.index === read.index)) return { error: 'malformed' };
     series.push(read);
   }
   return { series };
 }
 
-function seriesOf(one: Fields, queries: number): QuerySeries | null {
+function seriesOf(one: Fields, queries: number, range: Range): QuerySeries | null {
   const index = queries === 1 ? (one['query_index'] ?? 0) : one['query_index'];
   const interval = one['interval'];
   const rows = one['pointlist'];
@@ -63,6 +70,8 @@ function seriesOf(one: Fields, queries: number): QuerySeries | null {
     if (!Array.isArray(row) || row.length !== 2) return null;
     const [at, value] = row as readonly unknown[];
     if (typeof at !== 'number' || !Number.isFinite(at) || at <= (points.at(-1)?.at ?? 0)) return null;
+    // Intervals begin before what was asked for, and none after it.
+    if (at <= range.from - interval * 1000 || at > range.to) return null;
     // Null is an interval without data.
     if (value === null) continue;
     if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > LARGEST) return null;

@@ -113,7 +113,7 @@ export function createDatadogSource(options: DatadogSourceOptions): Source {
       return { because, detail: `${host}: ${wordsOf(got, limits)}` };
     }
     if (got.status !== 200) return refusal(got.status);
-    const answer = queryAnswerOf(got.body ?? '', queries.length);
+    const answer = queryAnswerOf(got.body ?? '', queries.length, call);
     if ('series' in answer) return answer.series;
     const what = answer.error === 'refused' ? 'refused the query' : 'the answer is not that of a metrics query';
     return { because: 'error', detail: `${host}: ${what}` };

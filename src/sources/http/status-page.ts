@@ -34,6 +34,8 @@ export interface StatusPageSourceOptions {
 const DEADLINE_MS = 5_000;
 /** A walk waits 5 s for an answer. */
 const ANSWER_MS = 4_500;
+/** Of somebody's clock, and of somebody's time zone. */
+const AHEAD_MS = 24 * 60 * 60_000;
 const MAX_BYTES = 524_288;
 
 type Dependency = StatusPageSourceOptions['dependencies'][number];
@@ -72,7 +74,11 @@ export function createStatusPageSource(options: StatusPageSourceOptions): Source
     if (summary === null) {
       return { because: 'error', detail: `${page}: the answer is not the summary of a Statuspage`, grant };
     }
-    const answer = { at: now, page, ...summary };
+    const incidents = summary.incidents.map((one) => ({
+      ...one,
+      startedAt: one.startedAt !== null && one.startedAt > now + AHEAD_MS ? null : one.startedAt,
+    }));
+    const answer = { at: now, page, ...summary, incidents };
     latest.set(target, answer);
     return { answer };
   };

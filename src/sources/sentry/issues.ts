@@ -23,6 +23,8 @@ const TITLE_CHARS = 160;
 const CULPRIT_CHARS = 120;
 /** The onset is known to a sample. */
 const SLACK_MS = 60_000;
+/** Clocks of two companies agree better than that. */
+const AHEAD_MS = 15 * 60_000;
 /** An issue has grown from this ratio of rates and this many events on. */
 const GROWN_RATIO = 2;
 const GROWN_EVENTS = 5;
@@ -59,7 +61,7 @@ function issueOf(one: Fields, range: Range): TrackedIssue | null {
   const events = eventsOf(one['stats'], range);
   if (typeof id !== 'string' || !/^[0-9]{1,20}$/.test(id)) return null;
   if (firstSeenAt === null || lastSeenAt === null || events === null) return null;
-  if (firstSeenAt > lastSeenAt || lastSeenAt < range.from - SLACK_MS) return null;
+  if (firstSeenAt > lastSeenAt || lastSeenAt < range.from - SLACK_MS || lastSeenAt > range.to + AHEAD_MS) return null;
   const name = nameOf(one['metadata']) ?? (typeof title === 'string' ? title : null);
   if (name === null || name === '') return null;
   const culprit = one['culprit'];

@@ -123,6 +123,16 @@ function taskSetDeployment(set: TaskSet): EcsDeployment {
   };
 }
 
+/** AWS refuses requests that are signed five minutes off: its clock is no further ahead of ours than that. */
+export const AHEAD_MS = 15 * 60_000;
+
+/** What lies in the future and cannot be: what is taken for the newest then would hide all that comes. Null for nothing. */
+export function futureIn({ events, deployments }: ServiceFacts, now: EpochMs): string | null {
+  if (events.some(({ at }) => at > now + AHEAD_MS)) return 'an event of the service lies in the future';
+  if (deployments.some(({ createdAt }) => createdAt > now + AHEAD_MS)) return 'a deployment lies in the future';
+  return null;
+}
+
 export function primaryOf(facts: Pick<ServiceFacts, 'deployments'>): EcsDeployment | undefined {
   return facts.deployments.find(({ status }) => status === 'PRIMARY');
 }

@@ -1,8 +1,9 @@
 /** One look at the tasks of a service: what runs, and what stopped since the last look. */
 
 import type { Task } from '@aws-sdk/client-ecs';
+import { RunbookdError } from '../../../model/errors.ts';
 import type { EpochMs } from '../../../model/glossary.ts';
-import { inProgress, primaryOf, type ServiceFacts, tail } from './facts.ts';
+import { AHEAD_MS, inProgress, primaryOf, type ServiceFacts, tail } from './facts.ts';
 import { mergeStops, type ServiceMemory } from './memory.ts';
 import type { EcsReader } from './reader.ts';
 import { isCrash } from './stop-kind.ts';
@@ -52,11 +53,11 @@ export async function lookAtTasks(
   const tasks = asked.length === 0 ? [] : await reader.tasks(cluster, asked, signal);
 
   const primary = primaryOf(facts);
-  memory.stopped = mergeStops(
-    memory.stopped,
-    tasks.flatMap((task) => (isLive(task) ? [] : (stoppedTask(task, primary) ?? []))),
-    now,
-  );
+  const stops = tasks.flatMap((task) => (isLive(task) ? [] : (stoppedTask(task, primary) ?? [])));
+  if (stops.some(({ stoppedAt }) => stoppedAt > now + AHEAD_MS)) {
+    throw new RunbookdError('AWS_FAILED', ['AWS', 'ecs:DescribeTasks', 'a task stopped in the future']);
+  }
+  memory.stopped = mergeStops(memory.stopped, stops, now);
   memory.tasks = tasks.filter(isLive).map(liveTask).toSorted(newestFirst).slice(0, MAX_LIVE);
   memory.size = sizeFrom(tasks, facts.version) ?? memory.size;
   memory.lookedAt = now;

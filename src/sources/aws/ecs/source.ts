@@ -10,10 +10,11 @@ import type { Answer, Question, QuestionKind, QuestionTypes, Unseen } from '../.
 import type { Source } from '../../../model/source.ts';
 import { createAlbReader } from '../alb/targets.ts';
 import type { Aws } from '../calls.ts';
+import { accountLabel } from '../errors.ts';
 import { awsUnknown, failureOf } from '../failure.ts';
 import { capacityAnswer } from './capacity.ts';
 import { sourceOf } from './changes.ts';
-import { factsOf, type ServiceFacts } from './facts.ts';
+import { factsOf, futureIn, type ServiceFacts } from './facts.ts';
 import { lookAtTasks } from './look.ts';
 import { createEcsReader } from './reader.ts';
 import { serviceAnswer } from './service-answer.ts';
@@ -73,6 +74,10 @@ export function createEcsSource(options: EcsSourceOptions): Source {
     if (memory.facts !== null && age(memory.facts.at, now) <= FRESH_MS) return memory.facts;
     try {
       const facts = factsOf(await reader.service(name.cluster, name.service, signal));
+      const wrong = futureIn(facts, now);
+      if (wrong !== null) {
+        throw new RunbookdError('AWS_FAILED', [accountLabel(aws.account), 'ecs:DescribeServices', wrong]);
+      }
       memory.facts = { at: now, facts };
       return memory.facts;
     } catch (error) {

@@ -11,11 +11,12 @@ import type { Series } from '../../../model/series.ts';
 import type { Blindness, PollResult } from '../../../model/source.ts';
 import type { Aws } from '../calls.ts';
 import { eachOf } from '../concurrent.ts';
+import { accountLabel } from '../errors.ts';
 import { awsBlindness } from '../failure.ts';
 import { ECS_SIGNALS } from '../signals.ts';
 import { deploymentChanges, desiredChange, imageChanges, type ServiceName } from './changes.ts';
 import { noteDeployments } from './deployments.ts';
-import { factsOf, inProgress, primaryOf, type ServiceFacts } from './facts.ts';
+import { factsOf, futureIn, inProgress, primaryOf, type ServiceFacts } from './facts.ts';
 import { lookAtTasks, lookReason } from './look.ts';
 import { emptyMemory, pushCount, type ServiceMemory, versionsByDeployment } from './memory.ts';
 import { type EcsReader, noService, SERVICES_A_CALL } from './reader.ts';
@@ -105,8 +106,14 @@ export function createEcsWatcher(
           one.blind = missing(one.name, String(service.missing));
           continue;
         }
-        one.blind = null;
         const facts = factsOf(service);
+        const wrong = futureIn(facts, now);
+        if (wrong !== null) {
+          const error = new RunbookdError('AWS_FAILED', [accountLabel(aws.account), 'ecs:DescribeServices', wrong]);
+          one.blind = { ...awsBlindness(one.name.target, 'ecs service', error), signals: SIGNALS };
+          continue;
+        }
+        one.blind = null;
         one.memory.facts = { at: now, facts };
         seen.set(one, facts);
       }
